@@ -1,0 +1,170 @@
+"""The bus: topics, one producer that is made anew when it wedges, and batch subscriptions. Only this module and `stream` speak to Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from parley.contracts import COMPACTED, TOPICS, Record
+from parley.settings import Settings
+
+PUBLISH_TIMEOUT = 30.0
+"""Seconds until a publish is given up and its producer with it."""
+POLL_MS = 10
+"""FastStream sleeps this long again after an empty poll: it is the latency of a quiet topic."""
+MAX_POLL_MS = 600_000
+REBALANCE_MS = 60_000
+"""Above the longest drain, else a member that finishes its step is thrown out of the group."""
+
+
+class BusUnavailable(Exception):
+    """Kafka did not acknowledge in time. What was published may or may not be on the bus: publish it again."""
+
+
+class Bus:
+    """Kafka as Parley uses it. Every publish is acknowledged by all replicas, keyed, and in order within a key."""
+
+    def __init__(self, settings: Settings, *, client: str) -> None:
+        self._settings = settings
+        self._client = client
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._retired: set[asyncio.Task[None]] = set()
+        self.broker = KafkaBroker(
+            settings.kafka.split(","),
+            client_id=client,
+            consumer_only=True,
+            logger=None,
+            security=security(settings),
+        )
+
+    async def publish(self, records: Sequence[Record], timeout: float = PUBLISH_TIMEOUT) -> None:
+        """Returns when every record is on the bus. Raises `BusUnavailable` when that is not known within `timeout` seconds."""
+        if not records:
+            return
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                producer = await self._current()
+                sent = [await producer.send(topic, value, key=key, headers=headers) for topic, key, headers, value in records]
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError, OSError) as error:
+            self._retire(producer)
+            raise BusUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def ensure_topics(self) -> None:
+        """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
+        admin = AIOKafkaAdminClient(client_id=self._client, **self._settings.kafka_options())
+        await admin.start()
+        try:
+            there = set(await admin.list_topics())
+            for name in TOPICS:
+                if name in there:
+                    continue
+                policy = "compact" if name in COMPACTED else "delete"
+                topic = NewTopic(name, self._settings.partitions, self._settings.replication, topic_configs={"cleanup.policy": policy})
+                with contextlib.suppress(TopicAlreadyExistsError):
+                    await admin.create_topics([topic])
+        finally:
+            await admin.close()
+
+    def subscribe(
+        self, group: str, topics: Sequence[str], handler: Callable[[Sequence[ConsumerRecord]], Awaitable[None]], listener: ConsumerRebalanceListener
+    ) -> Any:
+        """A batch subscription whose offsets only the handler moves. Gives FastStream's subscriber; it consumes once the broker is started."""
+        settings = self._settings
+        subscriber = self.broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=settings.batch,
+            batch_timeout_ms=POLL_MS,
+            ack_policy=AckPolicy.MANUAL,
+            listener=listener,
+            auto_offset_reset="earliest",
+            max_poll_interval_ms=MAX_POLL_MS,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            rebalance_timeout_ms=REBALANCE_MS,
+            # The same member gets the same partition numbers of all its topics: one contact, one worker.
+            partition_assignment_strategy=[RangePartitionAssignor],
+            parser=_untouched,
+            decoder=_value,
+            no_reply=True,
+        )
+
+        async def take(message: KafkaMessage) -> None:
+            await handler(message.raw_message)
+
+        subscriber(take)
+        return subscriber
+
+    async def stop(self) -> None:
+        await self.broker.stop()
+        self._retire(self._producer)
+        await asyncio.gather(*self._retired, return_exceptions=True)
+
+    async def _current(self) -> AIOKafkaProducer:
+        """The producer, started; a new one after trouble (aiokafka's idempotent producer can wedge for good when its broker goes away)."""
+        if self._producer is not None:
+            return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0,
+                    request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
+                )  # fmt: skip
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._retire(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _retire(self, producer: AIOKafkaProducer | None) -> None:
+        """Stops a producer in the background: it may still wait for a broker that is gone, and nobody shall wait for it."""
+        if producer is None:
+            return
+        if producer is self._producer:
+            self._producer = None
+        task = asyncio.create_task(_stop(producer))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+
+def security(settings: Settings) -> BaseSecurity:
+    """FastStream's form of the connection's security settings."""
+    secure = ssl.create_default_context() if settings.kafka_security.endswith("SSL") else None
+    if not settings.kafka_security.startswith("SASL"):
+        return BaseSecurity(ssl_context=secure, use_ssl=secure is not None)
+    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return kinds[settings.kafka_sasl](
+        username=settings.kafka_user, password=settings.kafka_password.get_secret_value(), ssl_context=secure, use_ssl=secure is not None
+    )
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.stop(), 5)
+
+
+async def _untouched(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """The batch as it came: FastStream's own parser decodes every record's headers and body once more than the step needs."""
+    return KafkaMessage(raw_message=records, body=b"", headers={}, consumer=FAKE_CONSUMER)
+
+
+async def _value(_: KafkaMessage) -> None:
+    return None

@@ -1,0 +1,14 @@
+"""The channels: one pure file a provider, both directions side by side. A new channel is one file, one line here, and its samples.
+
+A provider module has `verify`, `handshake`, `parse` for what comes in and `build`, `interpret`, `segments` for what goes out (see `Provider`).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from parley.channels import meta, plain, twilio
+from parley.channels.shape import Provider
+
+PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({"twilio": twilio, "meta": meta, "plain": plain})
+"""By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

@@ -1,0 +1,197 @@
+"""What a channel file takes and gives: values only, and the Protocol that every provider module satisfies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from parley.contracts import Channel, Choice, ConsentState, Content, Location, Media, Purpose, ReceiptStatus
+from parley.failures import Class, Outcome
+
+
+class Forged(Exception):
+    """The signature is missing, wrong or too old. Answered 401 without a detail: whoever forges learns nothing."""
+
+
+class Malformed(Exception):
+    """The signature is right and the body is not what the provider sends. Answered 400 with the sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at a provider, as configured. `credentials` are resolved; several values of one name: a secret being rotated, newest first."""
+
+    name: str
+    tenant: str
+    provider: str
+    channel: Channel
+    sender: str
+    credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    public_url: str | None = None
+    base_url: str | None = None
+    rate: float = 10.0
+    """Sends a second, in the provider's own unit (see `Provider.UNIT`)."""
+    burst: int = 1
+    honours_keys: bool = False
+    """The provider knows a repeated idempotency key and does not send again: then a doubtful call may be repeated."""
+
+    def secret(self, name: str) -> str:
+        """The newest value of a credential. Raises KeyError with a sentence when it is not configured."""
+        values = self.credentials.get(name)
+        if not values:
+            raise KeyError(f"account {self.name}: credential `{name}` is not set")
+        return values[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request that came in. `url` is the public one where configured; header names are lower case; `body` is exact."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def query(self) -> str:
+        return self.url.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer, ours to a provider (handshake) or a provider's to us."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A customer's message. `kind` names what it carries in the provider's richer words (`type` of the samples)."""
+
+    channel: Channel
+    address: str
+    provider_id: str
+    kind: Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "button", "unsupported", "reaction"]
+    text: str | None = None
+    choice: Choice | None = None
+    media: tuple[Media, ...] = ()
+    location: Location | None = None
+    sent_at: datetime | None = None
+    recipient: str | None = None
+    """The receiving business number or page, where one request carries several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a message of ours. `message_id` is our own id where the provider echoes it."""
+
+    channel: Channel
+    status: ReceiptStatus
+    provider_id: str | None = None
+    message_id: UUID | None = None
+    address: str | None = None
+    code: str | None = None
+    failure: Class | None = None
+    at: datetime | None = None
+    recipient: str | None = None
+    watermark: datetime | None = None
+    """All messages to `address` up to this time (Messenger's reads)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opted:
+    """The provider's own word that an address wants no more, or wants again; `purposes` it covers."""
+
+    channel: Channel
+    address: str
+    state: ConsentState
+    purposes: tuple[Purpose, ...] = tuple(Purpose)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of a generic source, by its own id. It concerns a customer only where its data name one."""
+
+    type: str
+    event_id: str
+    data: JsonValue = None
+    at: datetime | None = None
+
+
+Item: TypeAlias = Received | Receipt | Opted | Happened
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message ready for a provider: rendered, with the address it goes to."""
+
+    message_id: UUID
+    address: str
+    content: Content
+    receipts_url: str | None = None
+    """Where the provider shall call back, where it is told so with each message."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to make, by whoever holds the HTTP client."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Provider(Protocol):
+    """What a provider module offers. Every function is pure; the time comes in as `now`."""
+
+    @property
+    def UNIT(self) -> str:
+        """What the provider counts when it limits the rate: "segments" or "messages"."""
+        ...
+
+    @property
+    def HONOURS_KEYS(self) -> bool:
+        """Whether a repeated idempotency key is known not to send twice, unless the account says otherwise."""
+        ...
+
+    @property
+    def CREDENTIALS(self) -> tuple[str, ...]:
+        """Names of the credentials that sending needs, for the check of accounts.yaml."""
+        ...
+
+    def verify(self, request: Request, account: Account, now: datetime) -> None:
+        """Raises `Forged` unless the request comes from the provider. Compares in constant time, over the raw bytes."""
+        ...
+
+    def handshake(self, request: Request, account: Account) -> Response | None:
+        """The answer to a GET with which the provider checks our endpoint; None where there is no such thing."""
+        ...
+
+    def parse(self, request: Request, account: Account) -> Sequence[Item]:
+        """What the request says, in payload order; a bad item never loses its neighbours. Raises `Malformed` when nothing can be read."""
+        ...
+
+    def answer(self) -> Response:
+        """What the provider wants to hear when its request was taken."""
+        ...
+
+    def build(self, message: Outgoing, account: Account) -> Sequence[HttpRequest]:
+        """The requests that deliver the message, in order."""
+        ...
+
+    def interpret(self, response: Response) -> Outcome:
+        """What the provider's answer means. Never `unknown`: an answer is an answer."""
+        ...
+
+    def segments(self, content: Content) -> int:
+        """What the message costs of the rate, in `UNIT`; at least 1."""
+        ...

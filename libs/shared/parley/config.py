@@ -1,0 +1,198 @@
+"""`accounts.yaml`: tenants, their channel accounts and API keys, with secrets by reference only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from parley import yamlfile
+from parley.channels import PROVIDERS
+from parley.channels.shape import Account
+from parley.contracts import Channel
+from parley.yamlfile import ConfigError
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Scope = Literal["events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write"]
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone of the IANA list, such as Asia/Seoul")
+    return name
+
+
+def _rate(text: str) -> str:
+    number, _, unit = text.partition("/")
+    if unit not in ("s", "min", "h") or not number.replace(".", "", 1).isdigit() or float(number) <= 0:
+        raise ValueError(f"a rate is a number and a time, as in 10/s, 20/min or 500/h; not {text!r}")
+    return text
+
+
+def _reference(text: str) -> str:
+    if not text.startswith(("env:", "file:")):
+        raise ValueError("a credential is a reference, env:NAME or file:PATH, never the value itself")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TenantEntry(_Entry):
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] = Field(default=("en",), min_length=1)
+
+
+class AccountEntry(_Entry):
+    tenant: str
+    provider: str
+    channel: Channel
+    sender: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    rate: Annotated[str, AfterValidator(_rate)] = "10/s"
+    burst: int = Field(default=1, ge=1)
+    credentials: dict[str, Reference | tuple[Reference, ...]] = {}
+    public_url: str | None = None
+    base_url: str | None = None
+    honours_keys: bool | None = None
+
+
+class KeyEntry(_Entry):
+    tenant: str
+    scopes: tuple[Scope, ...]
+    token: Reference
+
+
+class AccountsFile(_Entry):
+    """The file as it stands."""
+
+    tenants: dict[Slug, TenantEntry]
+    accounts: dict[Slug, AccountEntry] = {}
+    keys: dict[Slug, KeyEntry] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    name: str
+    timezone: ZoneInfo
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key: whose it is and what it may do. Only a digest of the token is kept."""
+
+    name: str
+    tenant: str
+    scopes: frozenset[str]
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Config:
+    """Tenants, accounts and keys, checked against each other, credentials resolved."""
+
+    tenants: Mapping[str, Tenant]
+    accounts: Mapping[str, Account]
+    keys: tuple[Key, ...] = ()
+
+    def key(self, token: str) -> Key | None:
+        """The key that this bearer token is, compared in constant time."""
+        digest = hashlib.sha256(token.encode()).digest()
+        return next((key for key in self.keys if hmac.compare_digest(key.digest, digest)), None)
+
+    def of_tenant(self, tenant: str, channel: Channel) -> Account | None:
+        """The tenant's first account for a channel, in the order of the file."""
+        return next((one for one in self.accounts.values() if one.tenant == tenant and one.channel is channel), None)
+
+    def by_sender(self, account: Account, sender: str | None) -> Account:
+        """The account of the same tenant and provider with this sender (one hook may serve several numbers), else the account itself."""
+        if sender is None or sender == account.sender:
+            return account
+        same = (one for one in self.accounts.values() if (one.tenant, one.provider, one.sender) == (account.tenant, account.provider, sender))
+        return next(same, account)
+
+
+def load(directory: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `directory`. Raises `ConfigError`: every complaint with file, line and reason."""
+    path = directory / "accounts.yaml"
+    entries = yamlfile.read(path, AccountsFile)
+    text, env = path.read_text(encoding="utf-8"), os.environ if environment is None else environment
+    _check(entries, str(path), text)
+
+    def resolve(place: tuple[str, ...], reference: str | tuple[str, ...]) -> tuple[str, ...]:
+        references = (reference,) if isinstance(reference, str) else reference
+        try:
+            return tuple(_secret(one, directory, env) for one in references)
+        except LookupError as error:
+            raise yamlfile.complain(str(path), text, place, str(error.args[0])) from error
+
+    return Config(
+        tenants={name: Tenant(name, ZoneInfo(one.timezone), one.languages) for name, one in entries.tenants.items()},
+        accounts={name: _account(name, one, resolve) for name, one in entries.accounts.items()},
+        keys=tuple(
+            Key(name, one.tenant, frozenset(one.scopes), hashlib.sha256(resolve(("keys", name, "token"), one.token)[0].encode()).digest())
+            for name, one in entries.keys.items()
+        ),
+    )
+
+
+def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...], str | tuple[str, ...]], tuple[str, ...]]) -> Account:
+    number, _, unit = entry.rate.partition("/")
+    return Account(
+        name=name,
+        tenant=entry.tenant,
+        provider=entry.provider,
+        channel=entry.channel,
+        sender=entry.sender,
+        credentials={key: resolve(("accounts", name, "credentials", key), reference) for key, reference in entry.credentials.items()},
+        public_url=entry.public_url,
+        base_url=entry.base_url.rstrip("/") if entry.base_url else None,
+        rate=float(number) / {"s": 1, "min": 60, "h": 3600}[unit],
+        burst=entry.burst,
+        honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
+    )
+
+
+def _check(entries: AccountsFile, name: str, text: str) -> None:
+    """Rules across entries: tenants and providers exist, credentials are complete."""
+    found: list[ConfigError] = []
+
+    def complain(place: tuple[str, ...], reason: str) -> None:
+        found.append(yamlfile.complain(name, text, place, reason))
+
+    for key, account in entries.accounts.items():
+        if account.tenant not in entries.tenants:
+            complain(("accounts", key, "tenant"), f"there is no tenant {account.tenant!r}; known: {', '.join(entries.tenants)}")
+        provider = PROVIDERS.get(account.provider)
+        if provider is None:
+            complain(("accounts", key, "provider"), f"there is no provider {account.provider!r}; known: {', '.join(PROVIDERS)}")
+        elif missing := [one for one in provider.CREDENTIALS if one not in account.credentials]:
+            complain(("accounts", key, "credentials"), f"{account.provider} also needs {', '.join(missing)}")
+    for key, entry in entries.keys.items():
+        if entry.tenant not in entries.tenants:
+            complain(("keys", key, "tenant"), f"there is no tenant {entry.tenant!r}; known: {', '.join(entries.tenants)}")
+    if found:
+        raise ConfigError("\n".join(str(one) for one in found))
+
+
+def _secret(reference: str, directory: Path, environment: Mapping[str, str]) -> str:
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        if not environment.get(name):
+            raise LookupError(f"the environment variable {name} is not set")
+        return environment[name]
+    try:
+        return (directory / name).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise LookupError(f"the file {name} cannot be read: {error.strerror}") from error

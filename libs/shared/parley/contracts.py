@@ -1,0 +1,454 @@
+"""Every event on Parley's bus: its data, its topic, its key. What other systems build against.
+
+Events are CloudEvents 1.0 in Kafka's binary mode: attributes are record headers (`ce_id`, `ce_type`, ...), the value is the data as JSON.
+A model here is frozen; a reader ignores fields it does not know, so a field may be added but never removed, narrowed or made required where
+others publish it (`tests/test_contract.py` holds that against the checked-in schemas in `docs/contract/`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(max_length=65_536)]
+
+
+class Channel(StrEnum):
+    """A way to reach a person. `sms` and `whatsapp` share one address: the phone number in E.164."""
+
+    SMS = "sms"
+    MMS = "mms"
+    RCS = "rcs"
+    WHATSAPP = "whatsapp"
+    MESSENGER = "messenger"
+    INSTAGRAM = "instagram"
+    TELEGRAM = "telegram"
+    LINE = "line"
+    EMAIL = "email"
+    PUSH = "push"
+    WEBCHAT = "webchat"
+    INAPP = "inapp"
+    VOICE = "voice"
+
+
+class Purpose(StrEnum):
+    """Why a message is sent; consent, caps and priority hang on it. Members stand in order of priority."""
+
+    REPLY = "reply"
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+
+
+class DeliveryStatus(StrEnum):
+    """What is known of a message on its way out."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    SUPPRESSED = "suppressed"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+
+
+class ReceiptStatus(StrEnum):
+    """What a provider says of a message it took. `unknown`: a word that Parley does not know yet."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class ConsentState(StrEnum):
+    GRANTED = "granted"
+    PENDING = "pending"
+    REVOKED = "revoked"
+
+
+class Frozen(BaseModel):
+    """A value: equal by content, never changed, tolerant of fields added later."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Media(Frozen):
+    """A picture, sound, film or file, by address (`url`) or by the provider's own id."""
+
+    kind: Literal["image", "audio", "video", "document", "sticker"]
+    url: str | None = None
+    provider_id: str | None = None
+    content_type: str | None = None
+
+
+class Choice(Frozen):
+    """An answer that a person can tap. `id` is what the machine gets back, `title` what the person reads."""
+
+    id: Name
+    title: Annotated[str, StringConstraints(max_length=500)] = ""
+
+
+class Location(Frozen):
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+    name: str | None = None
+
+
+class Template(Frozen):
+    """A message form approved by the provider beforehand, with its parameters in order."""
+
+    name: Name
+    language: str
+    parameters: tuple[str, ...] = ()
+
+
+class Content(Frozen):
+    """What a message says. A link in `text` is tracked when the message has a campaign."""
+
+    text: Text = ""
+    media: tuple[Media, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    template: Template | None = None
+
+
+class Data(Frozen):
+    """The data of one event. `topic` and `type` are fixed by class; `key` decides order: one key, one order."""
+
+    topic: ClassVar[str]
+    type: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError(f"{type(self).__name__} says no key")  # pragma: no cover
+
+
+class OfContact(Data):
+    """Data about one contact: keyed by contact, so that everything of one person stays in order."""
+
+    contact_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.contact_id)
+
+
+class RawReceived(Data):
+    """A provider's request as it came, verified, not yet understood. `body` is base64 of the exact bytes."""
+
+    topic = "parley.raw"
+    type = "parley.raw.received"
+
+    account: Name
+    sender: str = ""
+    method: str = "POST"
+    query: str = ""
+    headers: dict[str, str] = {}
+    body: str
+    received_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.account}:{self.sender}"
+
+
+class Customer(Frozen):
+    """Who an event is about: the sending system's customer id, or addresses by channel, or both."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    addresses: dict[Channel, Annotated[str, StringConstraints(min_length=1, max_length=320)]] = {}
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Customer:
+        if self.id is None and not self.addresses:
+            raise ValueError("customer needs an `id` or at least one of `addresses`")
+        return self
+
+    @property
+    def key(self) -> str:
+        return self.id if self.id is not None else next(iter(sorted(self.addresses.values())))
+
+
+class CustomerEvent(Data):
+    """Something a customer did elsewhere, published by another service: `cart.abandoned`, `order.placed`, ..."""
+
+    topic = "parley.customers"
+    type = "parley.customer.event"
+
+    customer: Customer
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+    properties: dict[str, JsonValue] = {}
+    occurred_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return self.customer.key
+
+
+class MessageReceived(OfContact):
+    """A customer's message, understood. `message_id` is made from account and provider id: a repeat has the same."""
+
+    topic = "parley.inbound"
+    type = "parley.message.received"
+
+    message_id: UUID
+    account: Name
+    channel: Channel
+    address: Name
+    kind: Literal["text", "choice", "media", "location", "reaction", "system"]
+    text: Text | None = None
+    choice: Choice | None = None
+    media: tuple[Media, ...] = ()
+    location: Location | None = None
+    provider_id: str | None = None
+    sent_at: AwareDatetime | None = None
+    received_at: AwareDatetime
+
+
+class CustomerActed(OfContact):
+    """A `CustomerEvent`, resolved to a contact. `addresses` are all that are known of the contact, by channel."""
+
+    topic = "parley.inbound"
+    type = "parley.customer.event"
+
+    customer: Customer
+    name: Name
+    properties: dict[str, JsonValue] = {}
+    occurred_at: AwareDatetime
+    addresses: dict[Channel, str] = {}
+
+
+class TimerFired(OfContact):
+    """A wait is over. A timer whose `token` the state no longer holds is stale and means nothing."""
+
+    topic = "parley.inbound"
+    type = "parley.timer.fired"
+
+    timer: Name
+    token: Name
+    due_at: AwareDatetime
+
+
+class CallReturned(OfContact):
+    """The answer of a service that a flow asked over HTTP."""
+
+    topic = "parley.inbound"
+    type = "parley.call.returned"
+
+    call: Name
+    token: Name
+    status: int | None = None
+    body: JsonValue = None
+    error: str | None = None
+
+
+class AgentActed(OfContact):
+    """A person of the brand took part: replied to the customer, or ended the conversation with people."""
+
+    topic = "parley.inbound"
+    type = "parley.agent.acted"
+
+    conversation_id: UUID
+    action: Literal["reply", "resolve"]
+    agent: Name
+    text: Text = ""
+    at: AwareDatetime
+
+
+class OptedOut(OfContact):
+    """The provider itself says that this address wants no more (or wants again): its flag, not a word of the customer."""
+
+    topic = "parley.inbound"
+    type = "parley.address.opted"
+
+    account: Name
+    channel: Channel
+    address: Name
+    state: ConsentState
+    purposes: tuple[Purpose, ...]
+    at: AwareDatetime
+
+
+class MessageRequested(OfContact):
+    """Please deliver this. It goes over `account`, or the first of `channels` that has an address and an account of the tenant.
+
+    `notice` marks the one answer that the law asks for after an opt-out, an opt-in or a call for help: only it passes a revoked consent.
+    """
+
+    topic = "parley.outbound"
+    type = "parley.message.requested"
+
+    message_id: UUID
+    purpose: Purpose
+    channels: tuple[Channel, ...] = ()
+    account: Name | None = None
+    addresses: dict[Channel, str] = {}
+    content: Content
+    notice: Literal["opted_out", "opted_in", "help"] | None = None
+    campaign: str | None = None
+    variant: str | None = None
+    flow: str | None = None
+    step: str | None = None
+    conversation_id: UUID | None = None
+    not_before: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class ReceiptReceived(Data):
+    """A provider tells what became of a message, by its own id or by our echoed `message_id`. Early, late, twice and in any order."""
+
+    topic = "parley.receipts"
+    type = "parley.receipt.received"
+
+    account: Name
+    provider_id: str | None = None
+    message_id: UUID | None = None
+    status: ReceiptStatus
+    code: str | None = None
+    failure: str | None = None
+    recipient: str | None = None
+    at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.account}:{self.provider_id or self.message_id}"
+
+
+class DeliveryChanged(OfContact):
+    """A message's delivery came one step further. `segments` in the provider's unit."""
+
+    topic = "parley.deliveries"
+    type = "parley.delivery.changed"
+
+    message_id: UUID
+    channel: Channel
+    account: Name
+    purpose: Purpose
+    campaign: str | None = None
+    variant: str | None = None
+    status: DeliveryStatus
+    reason: str | None = None
+    attempt: int = 0
+    segments: int = 0
+    provider_id: str | None = None
+    at: AwareDatetime
+
+
+class LinkMinted(OfContact):
+    """A tracked link: who follows `/l/{code}` is sent to `url` and counted; `/o/{code}.gif` counts an open (`url` empty)."""
+
+    topic = "parley.links"
+    type = "parley.link.minted"
+
+    code: Name
+    url: str
+    message_id: UUID
+    at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return self.code
+
+
+class EngagementRecorded(OfContact):
+    """Somebody, or something, opened a message or followed a link in it."""
+
+    topic = "parley.engagement"
+    type = "parley.engagement.recorded"
+
+    message_id: UUID
+    kind: Literal["opened", "clicked", "complained", "unsubscribed"]
+    link: str | None = None
+    by: Literal["human", "prefetch", "scanner", "unknown"] = "unknown"
+    at: AwareDatetime
+
+
+class ConversationChanged(OfContact):
+    """A conversation between a contact and the brand (bot or people) came one step further."""
+
+    topic = "parley.conversations"
+    type = "parley.conversation.changed"
+
+    conversation_id: UUID
+    change: Literal["opened", "answered", "escalated", "assigned", "replied", "resolved", "rated", "overdue"]
+    team: str | None = None
+    agent: str | None = None
+    flow: str | None = None
+    score: int | None = None
+    at: AwareDatetime
+
+
+class ConsentChanged(OfContact):
+    """A contact allowed or forbade one purpose on one channel. The latest `at` counts."""
+
+    topic = "parley.consent"
+    type = "parley.consent.changed"
+
+    channel: Channel
+    address: str | None = None
+    purpose: Purpose
+    state: ConsentState
+    source: str
+    at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return f"{self.contact_id}:{self.channel}:{self.purpose}"
+
+
+EVENTS: tuple[type[Data], ...] = (
+    RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, MessageRequested,
+    ReceiptReceived, DeliveryChanged, LinkMinted, EngagementRecorded, ConversationChanged, ConsentChanged,
+)  # fmt: skip
+"""The whole catalogue; documentation, topics and decoding are made from it."""
+
+PUBLISHED_BY_OTHERS: frozenset[type[Data]] = frozenset({CustomerEvent})
+"""What systems outside Parley publish: here a new required field breaks them."""
+
+DEAD_TOPIC = "parley.dead"
+COMPACTED: frozenset[str] = frozenset({ConsentChanged.topic, LinkMinted.topic})
+TOPICS: tuple[str, ...] = (*dict.fromkeys(event.topic for event in EVENTS), DEAD_TOPIC)
+
+BY_TOPIC_AND_TYPE: dict[tuple[str, str], type[Data]] = {(event.topic, event.type): event for event in EVENTS}
+
+
+class Envelope(Frozen):
+    """An event as it travels: the CloudEvents attributes around the data.
+
+    `started_at` is when the outermost cause reached Parley (for end-to-end latency); `origin` is the place in the bus that caused the event
+    (see `parley.positions`), by which a keyed state knows a repeat.
+    """
+
+    id: Name
+    source: Name
+    time: AwareDatetime
+    tenant: Name
+    subject: str | None = None
+    traceparent: str | None = None
+    started_at: AwareDatetime | None = None
+    origin: str | None = None
+    data: Data
+
+
+Attributes = dict[str, str]
+Record = tuple[str, bytes, list[tuple[str, bytes]], bytes]
+"""A record ready for Kafka: topic, key, headers, value."""
+
+
+def utc(moment: datetime) -> str:
+    """RFC 3339 with microseconds and offset, as CloudEvents `time` wants it."""
+    return moment.isoformat()
+
+
+def jsonable(data: Data) -> Any:
+    """The data as JSON types, without what is not set."""
+    return data.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,65 @@
+"""Every metric of Parley, in one catalogue: name, meaning, labels. Observed once a batch, never once a message on a hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BATCH = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of one process, in a registry of its own (so that tests and several services can stand side by side)."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    consumed: Counter = field(init=False)
+    produced: Counter = field(init=False)
+    failed: Counter = field(init=False)
+    dead: Counter = field(init=False)
+    repeats: Counter = field(init=False)
+    gaps: Counter = field(init=False)
+    batch_seconds: Histogram = field(init=False)
+    lag_seconds: Gauge = field(init=False)
+    lag_records: Gauge = field(init=False)
+    requests: Counter = field(init=False)
+    queue_depth: Gauge = field(init=False)
+    queue_age_seconds: Gauge = field(init=False)
+    attempts: Counter = field(init=False)
+    throttle_seconds: Counter = field(init=False)
+    end_to_end_seconds: Histogram = field(init=False)
+    campaign_rate: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        def counter(name: str, meaning: str, labels: Sequence[str]) -> Counter:
+            return Counter(f"parley_{name}", meaning, labels, registry=self.registry)
+
+        def gauge(name: str, meaning: str, labels: Sequence[str]) -> Gauge:
+            return Gauge(f"parley_{name}", meaning, labels, registry=self.registry)
+
+        def histogram(name: str, meaning: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+            return Histogram(f"parley_{name}", meaning, labels, registry=self.registry, buckets=buckets)
+
+        catalogue = {
+            "consumed": counter("consumed", "Events taken from the bus", ("stage", "topic")),
+            "produced": counter("produced", "Events put on the bus", ("stage", "topic")),
+            "failed": counter("failed", "Steps that failed and are tried again", ("stage", "cause")),
+            "dead": counter("dead", "Events that could not be processed and went to parley.dead", ("stage", "topic")),
+            "repeats": counter("repeats", "Events dropped because their effect was there already", ("stage",)),
+            "gaps": counter("gaps", "Gaps in offsets: reread after a rebalance, or accepted because the records are gone", ("stage", "kind")),
+            "batch_seconds": histogram("batch_seconds", "Time of one step, from records to published outputs", ("stage",), BATCH),
+            "lag_seconds": gauge("lag_seconds", "Age of the newest event applied, by the event's own time", ("stage",)),
+            "lag_records": gauge("lag_records", "Records between the cursor and the end of the log", ("stage",)),
+            "requests": counter("requests", "HTTP requests answered", ("route", "status")),
+            "queue_depth": gauge("queue_depth", "Messages waiting to be sent", ("lane", "purpose")),
+            "queue_age_seconds": gauge("queue_age_seconds", "Age of the oldest message waiting that is due", ("lane", "purpose")),
+            "attempts": counter("attempts", "Calls to providers by outcome", ("lane", "outcome")),
+            "throttle_seconds": counter("throttle_seconds", "Time that lanes waited for their own rate or a provider's 429", ("lane", "cause")),
+            "end_to_end_seconds": histogram("end_to_end_seconds", "From the webhook's arrival to the provider's answer", ("purpose",), LATENCY),
+            "campaign_rate": gauge("campaign_rate", "Rates of recent campaigns, people over delivered", ("campaign", "channel", "variant", "rate")),
+        }
+        for name, metric in catalogue.items():
+            object.__setattr__(self, name, metric)

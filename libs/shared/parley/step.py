@@ -1,0 +1,174 @@
+"""The pure parts of the step: from records to entries, from results to records, and when too many letters are dead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from parley.contracts import DEAD_TOPIC, Data, Envelope, Record
+from parley.cursor import Place
+from parley.positions import origin
+from parley.wire import Unreadable, caused_id, decode, encode
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+WINDOW = 1000
+"""Events over which the share of dead letters is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event and where it stood."""
+
+    event: Envelope
+    place: Place
+    offset: int
+    record: ConsumerRecord = field(repr=False, compare=False)
+
+    @property
+    def event_id(self) -> str:
+        return self.event.id
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that cannot be processed, with the reason; it goes to the dead letters."""
+
+    place: Place
+    offset: int
+    reason: str
+    record: ConsumerRecord = field(repr=False, compare=False)
+
+    @property
+    def event_id(self) -> str:
+        return next((raw.decode(errors="replace") for name, raw in self.record.headers if name == "ce_id"), "")
+
+    @classmethod
+    def of(cls, entry: Entry, reason: str) -> Broken:
+        return cls(entry.place, entry.offset, reason, entry.record)
+
+
+Entry: TypeAlias = "Arrived | Broken"
+Outputs: TypeAlias = dict[Place, list[tuple[int, Record]]]
+"""Records to publish by the place that caused them, with the causing offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caused:
+    """Data that a stage produces, and the event that is the cause. `tenant` and `id` only where they are not the cause's."""
+
+    cause: Arrived
+    data: Data
+    tenant: str | None = None
+    id: str | None = None
+    started_at: datetime | None = None
+
+
+def by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerRecord]]:
+    """The records of a batch by partition, each in order of offset."""
+    found: dict[Place, list[ConsumerRecord]] = {}
+    for record in records:
+        found.setdefault(Place(record.topic, record.partition), []).append(record)
+    return found
+
+
+def decoded(records: Sequence[ConsumerRecord]) -> Iterator[Entry]:
+    """Each record as an event, or as broken with the reason. A record without a value (a tombstone) says nothing and counts as read."""
+    for record in records:
+        place = Place(record.topic, record.partition)
+        try:
+            yield Arrived(decode(record.topic, record.headers, record.value or b""), place, record.offset, record)
+        except Unreadable as error:
+            yield Broken(place, record.offset, str(error), record)
+
+
+def by_bytes(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
+    """Parts of at most `limit` bytes of values (at least one entry each): what one transaction has to hold."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        weight = len(entry.record.value or b"")
+        if part and size + weight > limit:
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += weight
+    if part:
+        yield part
+
+
+def ends(part: Sequence[Entry]) -> dict[Place, int]:
+    """Where the cursors stand after `part`."""
+    return {entry.place: entry.offset + 1 for entry in part}
+
+
+def outputs(stage: str, part: Sequence[Entry], caused: Sequence[Caused], now: datetime) -> Outputs:
+    """The records of a part's results and dead letters, by the place that caused them, in the order in which the stage gave them."""
+    found: Outputs = {}
+    counts: dict[tuple[Place, int], int] = {}
+    for one in caused:
+        cause = one.cause
+        index = counts.get((cause.place, cause.offset), 0)
+        counts[cause.place, cause.offset] = index + 1
+        event = cause.event
+        made = Envelope.model_construct(
+            id=one.id or str(caused_id(f"{stage}:{event.id}", index)),
+            source=f"parley/{stage}",
+            time=now,
+            tenant=one.tenant or event.tenant,
+            subject=str(contact) if (contact := getattr(one.data, "contact_id", None)) else None,
+            traceparent=event.traceparent,
+            started_at=one.started_at or event.started_at,
+            origin=str(origin(stage, cause.place.topic, cause.place.partition, cause.offset, index)),
+            data=one.data,
+        )
+        found.setdefault(cause.place, []).append((cause.offset, encode(made)))
+    for entry in part:
+        if isinstance(entry, Broken):
+            found.setdefault(entry.place, []).append((entry.offset, dead_letter(stage, entry)))
+    return found
+
+
+def dead_letter(stage: str, entry: Broken) -> Record:
+    """The source record as it was, with headers that say why, where and by whom it was given up."""
+    record = entry.record
+    said = [("error", entry.reason.encode()), ("stage", stage.encode()), ("topic", entry.place.topic.encode())]
+    said += [("partition", str(entry.place.partition).encode()), ("offset", str(entry.offset).encode())]
+    return DEAD_TOPIC, record.key or b"", [*record.headers, *said], record.value or b""
+
+
+def counted(names: Iterable[str]) -> Counter[str]:
+    return Counter(names)
+
+
+@dataclass(frozen=True)
+class DeadLimit:
+    """When dead letters are so many that the fault is not in them: `streak` in a row, or `ratio` of the last 1,000 (of 200 at least)."""
+
+    streak: int
+    ratio: float
+    recent: tuple[bool, ...] = ()
+    row: int = 0
+
+    def after(self, dead: Sequence[bool]) -> DeadLimit:
+        """The limit after more events, in order; True: it died."""
+        if not any(dead) and not any(self.recent):
+            return self if len(self.recent) >= WINDOW else replace(self, recent=self._last(dead), row=0)
+        row = self.row
+        for one in dead:
+            row = row + 1 if one else (row if row >= self.streak else 0)
+        return replace(self, recent=self._last(dead), row=row)
+
+    def passed(self) -> str | None:
+        """Why the stage must stop; None while all is well."""
+        if self.row >= self.streak:
+            return f"{self.row} dead letters in a row"
+        share = sum(self.recent) / len(self.recent) if len(self.recent) >= WINDOW // 5 else 0.0
+        return f"{share:.0%} of the last {len(self.recent)} events are dead letters" if share >= self.ratio else None
+
+    def _last(self, dead: Sequence[bool]) -> tuple[bool, ...]:
+        return (*self.recent, *dead)[-WINDOW:]

@@ -1,0 +1,95 @@
+"""YAML files read into models, with every complaint at its line: `accounts.yaml:12: accounts.acme-sms.rate: ...`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """A configuration file that cannot be used: file, line, place and reason, one complaint a line."""
+
+
+def read(path: Path, model: type[M]) -> M:
+    """The file as `model`. Raises `ConfigError` naming file, line and reason; nothing of a broken file is used."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file; PARLEY_CONFIG names the directory it should be in") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse(text, model, str(path))
+
+
+def parse(text: str, model: type[M], name: str) -> M:
+    """As `read`, from text; `name` stands in the complaints."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(f"{name}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}:1: not YAML: {error}") from error
+    try:
+        return model.model_validate(value if value is not None else {})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaint(item, node, name) for item in error.errors(include_url=False, include_input=False))) from error
+
+
+def complain(name: str, text: str, place: Sequence[str | int], reason: str) -> ConfigError:
+    """A complaint about `place` (keys and indexes from the top) in a file that parsed: for rules that a model alone cannot see."""
+    return ConfigError(f"{name}:{_line(yaml.compose(text, Loader=_Loader), place)}: {_dotted(place)}: {reason}")
+
+
+def _complaint(item: Any, node: yaml.Node | None, name: str) -> str:
+    return f"{name}:{_line(node, item['loc'])}: {_dotted(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _dotted(place: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in place) or "the file"
+
+
+def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
+    """The line of the deepest part of `place` that the file has."""
+    line = node.start_mark.line if node else 0
+    for part in place:
+        found = _child(node, part)
+        if found is None:
+            continue  # a tag of a union, or a missing key: the parent's line is the nearest
+        line, node = found
+    return line + 1
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line, node.value[part]
+    return None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key given twice (YAML keeps the last without a word) and reads on/off/yes/no as the words they are."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key `{key.value}` stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

@@ -1,0 +1,37 @@
+"""ingest: everything that comes in. The door (`edge`, `events`, `tracking`) and the stages behind it (`normalise`, `links`)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from parley.service import Context, Parts, Service
+from parley_ingest.edge import hook
+from parley_ingest.events import events
+from parley_ingest.normalise import Normalise
+from parley_ingest.tracking import Links, Tracking
+
+
+async def build(context: Context) -> Parts:
+    """The routes and stages of ingest."""
+    tracking = Tracking(context)
+
+    async def hooks(request: Request) -> Response:
+        return await hook(request, context)
+
+    async def customer_events(request: Request) -> Response:
+        return await events(request, context)
+
+    return Parts(
+        routes=[
+            Route("/hooks/{account}", hooks, methods=["GET", "POST"]),
+            Route("/events", customer_events, methods=["POST"]),
+            Route("/l/{code}", tracking.follow, methods=["GET"]),
+            Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
+        ],
+        stages=[Normalise(context.config), Links()],
+    )
+
+
+SERVICE = Service("ingest", ("parley", "parley_ingest"), build)

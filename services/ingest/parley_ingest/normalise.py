@@ -1,0 +1,226 @@
+"""From providers' requests and other services' events to Parley's: parsed, without repeats, with the contact known. The stage `normalise`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from parley.channels import PROVIDERS
+from parley.channels.shape import Account, Happened, Item, Opted, Receipt, Received, Request
+from parley.config import Config
+from parley.contracts import (
+    Channel,
+    ConsentChanged,
+    ConsentState,
+    CustomerActed,
+    CustomerEvent,
+    Data,
+    MessageReceived,
+    OptedOut,
+    Purpose,
+    RawReceived,
+    ReceiptReceived,
+)  # fmt: skip
+from parley.database import Connection
+from parley.optwords import wish
+from parley.step import Arrived, Caused
+from parley.wire import natural_id
+from parley_ingest.addresses import Address, Book, by_channel, normalised, of_customer, scheme
+
+Kind = Literal["text", "choice", "media", "location", "reaction", "system"]
+KINDS: Mapping[str, Kind] = {
+    "text": "text",
+    "button": "choice",
+    "location": "location",
+    "reaction": "reaction",
+    "contacts": "system",
+    "unsupported": "system",
+}
+"""The provider's kinds in the words of the contract; every other kind is media."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that an event says, with the natural id by which a repeat is known."""
+
+    cause: Arrived
+    id: UUID
+    tenant: str
+    account: Account | None
+    item: Item | CustomerEvent
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """The stage. Each natural id passes once, whatever order and however many normalisers."""
+
+    config: Config
+    name: str = "normalise"
+    topics: tuple[str, ...] = (RawReceived.topic, CustomerEvent.topic)
+
+    async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
+        found = [one for arrived in batch for one in self.read(arrived)]
+        fresh = await _unseen(connection, found)
+        people = [one for one in fresh if not isinstance(one.item, Receipt)]
+        contacts = dict(zip((one.id for one in people), await _contacts(connection, people), strict=True))
+        reachable = await _reachable(connection, [contacts[one.id] for one in people if isinstance(one.item, CustomerEvent)])
+        return [
+            Caused(one.cause, data, tenant=one.tenant, id=str(one.id) if place == 0 else None, started_at=one.cause.event.started_at or one.at)
+            for one in fresh
+            for place, data in enumerate(meaning(one, contacts.get(one.id), reachable))
+        ]
+
+    def read(self, arrived: Arrived) -> Iterator[Found]:
+        """What one event says. Raises when the event cannot be read: it then goes to the dead letters."""
+        data, event = arrived.event.data, arrived.event
+        if isinstance(data, CustomerEvent):
+            if event.tenant not in self.config.tenants:
+                raise LookupError(f"the CloudEvents extension `tenant` is {event.tenant!r}; known: {', '.join(self.config.tenants)}")
+            customer = data.model_copy(update={"customer": normalised(data.customer)})
+            yield Found(arrived, natural_id("event", event.tenant, event.source, event.id), event.tenant, None, customer, data.occurred_at)
+            return
+        assert isinstance(data, RawReceived)
+        account = self.config.accounts.get(data.account)
+        if account is None:
+            raise LookupError(f"there is no account {data.account!r} in accounts.yaml any more")
+        url = f"{account.public_url or ''}?{data.query}" if data.query else account.public_url or ""
+        request = Request(data.method, url, data.headers, base64.b64decode(data.body))
+        for item in PROVIDERS[account.provider].parse(request, account):
+            own = self.config.by_sender(account, getattr(item, "recipient", None))
+            if (read := _customer_event(item)) is not None:
+                yield Found(arrived, _natural(item, own), own.tenant, own, read, read.occurred_at)
+            elif not isinstance(item, Happened):
+                yield Found(arrived, _natural(item, own), own.tenant, own, item, data.received_at)
+
+
+def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping[str, str]]) -> Iterator[Data]:
+    """The contract's events for one thing found. Pure."""
+    item, account = found.item, found.account
+    if isinstance(item, Receipt):
+        assert account is not None
+        yield ReceiptReceived(
+            account=account.name, provider_id=item.provider_id, message_id=item.message_id, status=item.status, code=item.code,
+            failure=item.failure, recipient=item.address, at=item.at or found.at,
+        )  # fmt: skip
+        return
+    assert contact is not None
+    if isinstance(item, CustomerEvent):
+        yield CustomerActed(
+            contact_id=contact, customer=item.customer, name=item.name, properties=item.properties, occurred_at=item.occurred_at,
+            addresses=by_channel(reachable.get(contact, {}), item.customer.addresses),
+        )  # fmt: skip
+        return
+    assert account is not None
+    if isinstance(item, Opted):
+        yield OptedOut(
+            contact_id=contact, account=account.name, channel=item.channel, address=item.address, state=item.state,
+            purposes=item.purposes, at=item.at or found.at,
+        )  # fmt: skip
+        yield from _consents(contact, item.channel, item.address, item.state, item.purposes, "provider", item.at or found.at)
+    elif isinstance(item, Received):
+        yield MessageReceived.model_construct(
+            contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
+            kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
+            provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
+        )  # fmt: skip
+        if wish(item.text) == "opt_out":
+            # Told to sender here already: a STOP must not wait behind any flow. The router says the same a moment later.
+            yield from _consents(contact, item.channel, item.address, ConsentState.REVOKED, tuple(Purpose), "keyword", found.at)
+
+
+def _consents(
+    contact: UUID, channel: Channel, address: str, state: ConsentState, purposes: tuple[Purpose, ...], source: str, at: datetime
+) -> Iterator[ConsentChanged]:
+    for purpose in purposes:
+        yield ConsentChanged(contact_id=contact, channel=channel, address=address, purpose=purpose, state=state, source=source, at=at)
+
+
+def _natural(item: Item, account: Account) -> UUID:
+    """The id by which a repeat is known: the provider's own, and for receipts also what they say (Twilio repeats a sid with each status)."""
+    if isinstance(item, Received):
+        return natural_id("message", account.name, item.provider_id)
+    if isinstance(item, Receipt):
+        marks = (item.provider_id or str(item.message_id), item.status.value, item.code or "", str(item.watermark or ""), item.address or "")
+        return natural_id("receipt", account.name, *marks)
+    if isinstance(item, Opted):
+        return natural_id("opted", account.name, item.address, item.state.value, ",".join(item.purposes), str(item.at))
+    return natural_id("happened", account.name, item.event_id)
+
+
+def _customer_event(item: Item) -> CustomerEvent | None:
+    """The customer's event in a generic source's event; None when it names no customer (then it concerns nobody here)."""
+    if not isinstance(item, Happened) or not isinstance(item.data, dict) or "customer" not in item.data:
+        return None
+    try:
+        event = CustomerEvent.model_validate({"name": item.type, "occurred_at": item.at, "properties": {}, **item.data})
+        return event.model_copy(update={"customer": normalised(event.customer)})
+    except (ValidationError, ValueError):
+        return None
+
+
+async def _unseen(connection: Connection, found: Sequence[Found]) -> list[Found]:
+    """Those whose natural id is new, once each, in order. Sorted for the database, so that two normalisers never wait for each other crosswise."""
+    ids = sorted({one.id for one in found})
+    rows = await connection.fetch("INSERT INTO seen (id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING id", ids)
+    new = {row["id"] for row in rows}
+    fresh: list[Found] = []
+    for one in found:
+        if one.id in new:
+            new.discard(one.id)
+            fresh.append(one)
+    return fresh
+
+
+async def _contacts(connection: Connection, people: Sequence[Found]) -> list[UUID]:
+    """The contact of each, made where there is none. Race-free: what another normaliser adds meanwhile is read and wins."""
+    asked = [_addresses(one) for one in people]
+    wanted = sorted({address for addresses in asked for address in addresses})
+    while True:
+        book = Book(await _known(connection, wanted))
+        contacts = [book.contact(addresses) for addresses in asked]
+        if not book.added:
+            return contacts
+        rows = sorted(book.added.items())
+        done = await connection.fetch(
+            "INSERT INTO addresses (tenant, scheme, address, contact_id) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])"
+            " ON CONFLICT DO NOTHING RETURNING 1",
+            [one.tenant for one, _ in rows], [one.scheme for one, _ in rows], [one.address for one, _ in rows], [contact for _, contact in rows],
+        )  # fmt: skip
+        if len(done) == len(rows):
+            return contacts
+
+
+def _addresses(one: Found) -> tuple[Address, ...]:
+    item = one.item
+    if isinstance(item, CustomerEvent):
+        return of_customer(one.tenant, item.customer)
+    assert isinstance(item, Received | Opted)
+    return (Address(one.tenant, scheme(item.channel, item.address), item.address),)
+
+
+async def _known(connection: Connection, wanted: Sequence[Address]) -> dict[Address, UUID]:
+    rows = await connection.fetch(
+        "SELECT tenant, scheme, address, contact_id FROM addresses JOIN unnest($1::text[], $2::text[], $3::text[])"
+        " AS wanted (tenant, scheme, address) USING (tenant, scheme, address)",
+        [one.tenant for one in wanted], [one.scheme for one in wanted], [one.address for one in wanted],
+    )  # fmt: skip
+    return {Address(row["tenant"], row["scheme"], row["address"]): row["contact_id"] for row in rows}
+
+
+async def _reachable(connection: Connection, contacts: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+    """The first known address of each scheme, by contact."""
+    found: dict[UUID, dict[str, str]] = {}
+    if contacts:
+        rows = await connection.fetch(
+            "SELECT contact_id, scheme, address FROM addresses WHERE contact_id = ANY($1::uuid[]) ORDER BY found_at, address", contacts
+        )
+        for row in rows:
+            found.setdefault(row["contact_id"], {}).setdefault(row["scheme"], row["address"])
+    return found
