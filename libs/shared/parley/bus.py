@@ -38,6 +38,7 @@ class Bus:
 
     def __init__(self, settings: Settings, *, client: str) -> None:
         self._settings = settings
+        self.prefix = settings.prefix
         self._client = client
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -46,6 +47,7 @@ class Bus:
             settings.kafka.split(","),
             client_id=client,
             consumer_only=True,
+            graceful_timeout=settings.drain,
             logger=None,
             security=security(settings),
         )
@@ -58,7 +60,7 @@ class Bus:
         try:
             async with asyncio.timeout(timeout):
                 producer = await self._current()
-                sent = [await producer.send(topic, value, key=key, headers=headers) for topic, key, headers, value in records]
+                sent = [await producer.send(self.prefix + topic, value, key=key, headers=headers) for topic, key, headers, value in records]
                 await asyncio.gather(*sent)
         except (KafkaError, TimeoutError, OSError) as error:
             self._retire(producer)
@@ -71,10 +73,10 @@ class Bus:
         try:
             there = set(await admin.list_topics())
             for name in TOPICS:
-                if name in there:
+                if self.prefix + name in there:
                     continue
                 policy = "compact" if name in COMPACTED else "delete"
-                topic = NewTopic(name, self._settings.partitions, self._settings.replication, topic_configs={"cleanup.policy": policy})
+                topic = NewTopic(self.prefix + name, self._settings.partitions, self._settings.replication, topic_configs={"cleanup.policy": policy})
                 with contextlib.suppress(TopicAlreadyExistsError):
                     await admin.create_topics([topic])
         finally:
@@ -86,8 +88,8 @@ class Bus:
         """A batch subscription whose offsets only the handler moves. Gives FastStream's subscriber; it consumes once the broker is started."""
         settings = self._settings
         subscriber = self.broker.subscriber(
-            *topics,
-            group_id=group,
+            *(self.prefix + topic for topic in topics),
+            group_id=self.prefix + group,
             batch=True,
             max_records=settings.batch,
             batch_timeout_ms=POLL_MS,

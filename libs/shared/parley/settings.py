@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     database: SecretStr = Field(default=SecretStr(""), description="PostgreSQL, `postgresql://user:password@host/name`. Empty: local.")
     config: Path = Field(default=Path("config"), description="Directory with accounts.yaml and flows/.")
     secret: SecretStr = Field(default=SecretStr(""), description="Key from which codes of tracked links are made; the same in all replicas.")
+    prefix: str = Field(default="", description="Put before every topic and group: several Parleys on one Kafka.")
     partitions: int = Field(default=6, ge=1, le=1000, description="Partitions of a topic that Parley creates.")
     replication: int = Field(default=1, ge=1, le=9, description="Replicas of a topic that Parley creates.")
     host: str = Field(default="127.0.0.1", description="Address the HTTP server listens on; 0.0.0.0 in a container.")

@@ -76,12 +76,12 @@ def by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerReco
     return found
 
 
-def decoded(records: Sequence[ConsumerRecord]) -> Iterator[Entry]:
-    """Each record as an event, or as broken with the reason. A record without a value (a tombstone) says nothing and counts as read."""
+def decoded(records: Sequence[ConsumerRecord], prefix: str = "") -> Iterator[Entry]:
+    """Each record as an event, or as broken with the reason. `prefix` stands before the contract's topic names."""
     for record in records:
         place = Place(record.topic, record.partition)
         try:
-            yield Arrived(decode(record.topic, record.headers, record.value or b""), place, record.offset, record)
+            yield Arrived(decode(record.topic.removeprefix(prefix), record.headers, record.value or b""), place, record.offset, record)
         except Unreadable as error:
             yield Broken(place, record.offset, str(error), record)
 

@@ -204,7 +204,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     "records are gone from the log", stage=self.stage.name, topic=place.topic, partition=place.partition, lost=first - expected
                 )
             self._suspects.pop(place, None)
-            entries += step.decoded(fresh)
+            entries += step.decoded(fresh, self._bus.prefix)
         return entries
 
     async def _apply(self, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,79 @@
+"""Fixtures: one local stack for the whole run (or the one that PARLEY_KAFKA and PARLEY_DATABASE name), fresh topics and databases for each test."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from parley.settings import Settings
+
+SAMPLES = Path(__file__).parent / "samples"
+CONFIG = Path(__file__).parents[1] / "config"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--samples", metavar="DIR", default=str(SAMPLES), help="directory of sample requests, a folder a provider")
+
+
+class Servers(NamedTuple):
+    """Where Kafka and PostgreSQL are."""
+
+    kafka: str
+    database: str
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory) -> Iterator[Servers]:
+    """Real Kafka and real PostgreSQL, started once."""
+    if os.environ.get("PARLEY_KAFKA") and os.environ.get("PARLEY_DATABASE"):
+        yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"])
+        return
+    from parley.local import Places, Stack, free_port
+
+    local = Stack(Places(tmp_path_factory.mktemp("stack"), kafka_port=free_port(), postgres_port=free_port()))
+    with asyncio.Runner() as runner:
+        runner.run(local.start(print))
+        yield Servers(local.kafka, local.database)
+        runner.run(local.stop())
+
+
+@pytest.fixture
+def database(stack) -> Iterator[str]:
+    """The address of a database of the test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    base = stack.database.rpartition("/")[0]
+
+    async def run(statement: str) -> None:
+        connection = await asyncpg.connect(stack.database)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run(f"CREATE DATABASE {name}"))
+    yield f"{base}/{name}"
+    asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def settings(stack, database) -> Settings:
+    """Settings for services in this process: own topics, own database, any port."""
+    return Settings(kafka=stack.kafka, database=database, config=CONFIG, prefix=f"{uuid4().hex[:8]}.", partitions=3, port=0, secret="test")
+
+
+@pytest.fixture
+def run() -> Callable[[Awaitable[object]], object]:
+    """Runs a coroutine to its end."""
+    return lambda main: asyncio.run(main)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 30) -> None:
+    """Waits for something that real servers will do; fails by name when they do not."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not within {seconds} s: {what}")
