@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
 from parley.settings import Settings
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from parley import contractdocs, wire
 from parley.contracts import EVENTS, PUBLISHED_BY_OTHERS, TOPICS, Customer, CustomerEvent, Envelope, MessageRequested
 
@@ -27,7 +28,7 @@ def test_no_consumer_of_the_checked_in_contract_breaks(model):
     """A change of a model is one that readers of the published schema do not notice."""
     published = orjson.loads((CHECKED_IN / contractdocs.file_of(model)).read_bytes())
 
-    assert [] == contractdocs.breaks(published, contractdocs.schema(model), published_by_others=model in PUBLISHED_BY_OTHERS)
+    assert contractdocs.breaks(published, contractdocs.schema(model), published_by_others=model in PUBLISHED_BY_OTHERS) == []
 
 
 def test_documents_are_those_of_the_code(tmp_path):
@@ -94,7 +95,7 @@ def test_a_field_may_be_added():
     schema = copy.deepcopy(contractdocs.schema(MessageRequested))
     schema["properties"]["colour"] = {"type": "string"}
 
-    assert [] == contractdocs.breaks(contractdocs.schema(MessageRequested), schema, published_by_others=False)
+    assert contractdocs.breaks(contractdocs.schema(MessageRequested), schema, published_by_others=False) == []
 
 
 def test_asyncapi_names_every_topic():
@@ -103,7 +104,8 @@ def test_asyncapi_names_every_topic():
     assert set(TOPICS) == {channel["address"] for channel in document["channels"].values()}
 
 
-json_values = st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)  # fmt: skip
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+json_values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=4))

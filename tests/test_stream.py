@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
+
 from parley import database as db
 from parley import wire
 from parley.bus import Bus, BusUnavailable
-from parley.contracts import Channel, ConsentChanged, ConsentState, CustomerActed, Customer, Envelope, MessageReceived, Purpose
+from parley.contracts import Channel, ConsentChanged, ConsentState, Customer, CustomerActed, Envelope, MessageReceived, Purpose
 from parley.metrics import Metrics
 from parley.step import Caused
 from parley.stream import Stream
-
 from tests.conftest import until
 
 pytestmark = pytest.mark.stack
@@ -137,7 +137,7 @@ def test_a_guilty_event_goes_to_the_dead_letters_and_the_rest_goes_on(settings):
             dead = await read_topic(settings, "parley.dead", 1)
             return await one.effects(), [dict(record.headers)["error"] for record in dead]
 
-    assert (["a", "b", "c", "d"], [b"ValueError: poison cannot be read"]) == asyncio.run(main())
+    assert asyncio.run(main()) == (["a", "b", "c", "d"], [b"ValueError: poison cannot be read"])
 
 
 def test_what_is_no_event_goes_to_the_dead_letters_as_it_was(settings):
@@ -151,7 +151,7 @@ def test_what_is_no_event_goes_to_the_dead_letters_as_it_was(settings):
             dead = await read_topic(settings, "parley.dead", 1)
             return await one.effects(), dead[0].value
 
-    assert (["fine"], b"\xff\x00 not json") == asyncio.run(main())
+    assert asyncio.run(main()) == (["fine"], b"\xff\x00 not json")
 
 
 def test_too_many_dead_letters_stop_the_stage(settings):
@@ -181,7 +181,7 @@ def test_a_fault_of_the_database_is_waited_out(settings):
             await one.applied(1)
             return await one.effects(), faults
 
-    assert (["a"], []) == asyncio.run(main())
+    assert asyncio.run(main()) == (["a"], [])
 
 
 def test_a_crash_between_commit_and_publish_loses_no_output(settings):
@@ -203,7 +203,7 @@ def test_a_crash_between_commit_and_publish_loses_no_output(settings):
             outputs = await read_topic(settings, "parley.consent", 1)
             return await second.effects(), len(ids(outputs))
 
-    assert (["a"], 1) == asyncio.run(main())
+    assert asyncio.run(main()) == (["a"], 1)
 
 
 def test_two_workers_and_a_crash_in_the_middle_apply_everything_once(settings):
@@ -228,7 +228,7 @@ def test_two_workers_and_a_crash_in_the_middle_apply_everything_once(settings):
             await first.bus.stop()
         return effects == texts, len(ids(outputs))
 
-    assert (True, 1500) == asyncio.run(main())
+    assert asyncio.run(main()) == (True, 1500)
 
 
 class Skipping(Stream):
@@ -253,7 +253,7 @@ def test_a_batch_from_beyond_the_cursor_is_read_again(settings):
             await one.applied(5)
             return one.stream.skipped, await one.effects()
 
-    assert (True, ["0", "1", "2", "3", "4"]) == asyncio.run(main())
+    assert asyncio.run(main()) == (True, ["0", "1", "2", "3", "4"])
 
 
 def test_a_cursor_moved_by_somebody_else_is_believed(settings):
@@ -270,7 +270,7 @@ def test_a_cursor_moved_by_somebody_else_is_believed(settings):
             await one.applied(2)
             return await one.effects()
 
-    assert ["a", "b"] == asyncio.run(main())
+    assert asyncio.run(main()) == ["a", "b"]
 
 
 def test_customer_events_resolve_to_their_own_type():

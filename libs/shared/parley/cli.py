@@ -14,7 +14,9 @@ import typer
 from parley import settings as settings_
 from parley.yamlfile import ConfigError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Parley: conversations between brands and customers.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Parley: conversations between brands and customers."
+)
 dead = typer.Typer(no_args_is_help=True, help="Events that could not be processed.")
 app.add_typer(dead, name="dead")
 

@@ -136,6 +136,8 @@ class Outgoing:
     message_id: UUID
     address: str
     content: Content
+    at: datetime
+    """When this attempt is made: providers check the age of a signature."""
     receipts_url: str | None = None
     """Where the provider shall call back, where it is told so with each message."""
 

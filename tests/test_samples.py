@@ -1,0 +1,153 @@
+"""Every sample of a provider reads as its `reads_as` says. `pytest tests --samples DIR` walks any directory of that form."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import orjson
+import pytest
+
+from parley.channels import PROVIDERS
+from parley.channels.shape import Account, Forged, Happened, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
+from parley.contracts import Channel, ConsentState, Content
+
+FOLDERS = {"standard_webhooks": "plain"}
+SENDERS = {"twilio": "+12025550100", "meta": "106540352242922"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file of a provider and what is said beside it."""
+
+    provider: str
+    name: str
+    body: bytes
+    about: Mapping[str, Any]
+
+    @property
+    def account(self) -> Account:
+        secrets = {key: (value,) for key, value in self.about.get("secret", {}).items()}
+        return Account("a", "t", self.provider, Channel.SMS, SENDERS.get(self.provider, "s"), secrets, public_url=self.about.get("url"))
+
+    @property
+    def request(self) -> Request:
+        headers = {name.lower(): value for name, value in self.about["headers"].items()}
+        return Request(self.about["method"], self.about["url"], headers, self.body)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.about.get("now", 1_795_426_200), UTC)
+
+
+def found(root: Path) -> Iterator[Sample]:
+    """The samples under `root`: folders of providers that there are; others are not ours yet."""
+    for about in sorted(root.rglob("*.headers.json")):
+        parts = about.relative_to(root).parts
+        folder = parts[-3] if len(parts) > 2 and parts[-2] == "send" else parts[-2] if len(parts) > 1 else root.name
+        provider = FOLDERS.get(folder, folder)
+        if provider in PROVIDERS:
+            name = about.name.removesuffix(".headers.json")
+            bodies = [one for one in about.parent.glob(f"{name}.*") if one != about and one.suffix in (".json", ".txt")]
+            assert len(bodies) == 1, f"{about} has no single body beside it"
+            yield Sample(provider, "/".join((*parts[:-1], name)), bodies[0].read_bytes(), orjson.loads(about.read_bytes()))
+
+
+def pytest_generate_tests(metafunc):
+    if "sample" not in metafunc.fixturenames:
+        return
+    root = Path(metafunc.config.getoption("--samples"))
+    wanted = "received" if "received" in metafunc.function.__name__ else "answered"
+    samples = [one for one in found(root) if ("http_status" in one.about) == (wanted == "answered")]
+    metafunc.parametrize("sample", samples, ids=lambda one: one.name)
+
+
+def said(item: object) -> dict[str, Any]:
+    """An item in the words of `reads_as`."""
+    if isinstance(item, Received):
+        told: dict[str, Any] = {"kind": "message", "channel": item.channel, "sender": item.address, "text": item.text, "type": item.kind, "provider_id": item.provider_id,
+                "payload": item.choice.id if item.choice else None, "media_count": len(item.media), "account": item.recipient,
+                "location": {"lat": item.location.lat, "lon": item.location.lon} if item.location else None,
+                "occurred_at_ms": milliseconds(item.sent_at)}  # fmt: skip
+        if item.kind == "reaction":
+            told |= {"kind": "reaction"}
+        return told
+    if isinstance(item, Receipt):
+        return {"kind": "receipt", "channel": item.channel, "recipient": item.address, "provider_id": item.provider_id, "status": item.status,
+                "error_code": item.code, "class": item.failure, "watermark_ms": milliseconds(item.watermark), "account": item.recipient,
+                "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
+    if isinstance(item, Opted):
+        kind = "optout" if item.state is ConsentState.REVOKED else "optin"
+        return {"kind": kind, "channel": item.channel, "sender": item.address, "scope": item.purposes[0] if len(item.purposes) == 1 else None,
+                "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
+    assert isinstance(item, Happened)
+    return {"kind": "event", "type": item.type, "event_id": item.event_id}
+
+
+def milliseconds(moment: datetime | None) -> int | None:
+    return round(moment.timestamp() * 1000) if moment else None
+
+
+def read(sample: Sample) -> Any:
+    """What our code makes of a request: items, a refusal, or the answer to a handshake."""
+    provider = PROVIDERS[sample.provider]
+    if sample.about["method"] == "GET":
+        answer = provider.handshake(sample.request, sample.account) or Response(404)
+        return {"status": answer.status, "body": answer.body.decode()}
+    try:
+        provider.verify(sample.request, sample.account, sample.now)
+        return [said(item) for item in provider.parse(sample.request, sample.account)]
+    except Forged:
+        return {"reject": 401}
+    except Malformed:
+        return {"reject": 400}
+
+
+def test_a_received_request_reads_as_it_should(sample):
+    """Signature, items and their order; only the keys that `reads_as` names are compared."""
+    expected = sample.about.get("reads_as")
+    if expected is None:  # a vector of the signature alone
+        assert None is PROVIDERS[sample.provider].verify(sample.request, sample.account, sample.now)
+        return
+    got = read(sample)
+    if isinstance(expected, list):
+        assert isinstance(got, list), got
+        got = [{key: item.get(key) for key in wanted} for item, wanted in zip(got, expected, strict=False)] + got[len(expected) :]
+
+    assert expected == got
+
+
+def test_an_answered_send_reads_as_it_should(sample):
+    """The class of a provider's answer, and the request that it answers."""
+    provider, expected = PROVIDERS[sample.provider], sample.about["reads_as"]
+    outcome = provider.interpret(Response(sample.about["http_status"], {k.lower(): v for k, v in sample.about["headers"].items()}, sample.body))
+    told = {"class": outcome.kind, "provider_id": outcome.provider_id, "scope": outcome.scope, "drop_address": outcome.drop_address,
+            "retry_after_s": outcome.retry_after.total_seconds() if outcome.retry_after else None}  # fmt: skip
+
+    assert expected == {key: told[key] for key in expected}
+
+
+@pytest.mark.parametrize("provider", ["twilio", "meta"])
+def test_a_request_is_built_as_the_provider_wants_it(provider):
+    """Method, address and fields of the sample that shows an accepted message."""
+    samples = [one for one in found(Path(__file__).parent / "samples") if one.provider == provider and "request" in one.about]
+    wanted = samples[0].about["request"]
+    fields = wanted.get("form") or wanted["json"]
+    to = fields.get("To") or "+" + fields["to"]
+    secrets = {"account_sid": ("AC0123456789abcdef0123456789abcdef",), "auth_token": ("t",), "access_token": ("token",)}
+    account = Account("a", "t", provider, Channel.SMS, SENDERS[provider], secrets)
+    message = Outgoing(UUID(int=1), to, Content(text="hi"), datetime(2026, 11, 24, tzinfo=UTC), wanted.get("form", {}).get("StatusCallback"))
+    (built,) = PROVIDERS[provider].build(message, account)
+    sent = {k: v[0] for k, v in parse_qs(built.body.decode()).items()} if "form" in wanted else orjson.loads(built.body)
+    if "StatusCallback" in fields:
+        fields = {**fields, "StatusCallback": f"{fields['StatusCallback']}?m={UUID(int=1)}"}
+
+    assert (wanted["method"], wanted["url"], fields) == (built.method, built.url, {key: sent[key] for key in fields})
+
+
+def test_every_provider_has_samples():
+    """A channel without samples is not done."""
+    assert set(PROVIDERS) == {one.provider for one in found(Path(__file__).parent / "samples")}
