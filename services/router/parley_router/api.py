@@ -6,15 +6,16 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
 from parley import wire
 from parley.bus import BusUnavailable
 from parley.contracts import AgentActed, Envelope
 from parley.problem import Problem, authorise, read
 from parley.service import Context
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 PAGE = 100
 

@@ -1,0 +1,33 @@
+"""Which language a message is in, as far as its letters tell, and a text in the language of a contact. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+HANGUL = (("\uac00", "\ud7a3"), ("\u1100", "\u11ff"), ("\u3130", "\u318f"))
+
+
+def recognised(text: str | None, languages: Sequence[str]) -> str | None:
+    """The language of `languages` that the letters of a text speak for: Hangul is Korean, Latin letters English. None when they say nothing.
+
+    One Hangul letter outweighs Latin ones: brands and order numbers stand in Korean sentences, hardly the other way round.
+    """
+    letters = [one for one in unicodedata.normalize("NFC", text or "") if one.isalpha()]
+    if any(low <= one <= high for one in letters for low, high in HANGUL):
+        return "ko" if "ko" in languages else None
+    latin = sum(one.isascii() for one in letters)
+    return "en" if latin >= 2 and latin == len(letters) and "en" in languages else None
+
+
+def spoken(texts: Mapping[str, str], language: str | None, languages: Sequence[str]) -> str:
+    """The text in the contact's language, else in the tenant's first, else in any there is."""
+    for one in (language, *languages):
+        if one is not None and one in texts:
+            return texts[one]
+    return next(iter(texts.values()), "")
+
+
+def plain(text: str) -> str:
+    """A text as it is compared: width, case, blanks and closing punctuation do not matter."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .!?~,")
