@@ -1,5 +1,6 @@
 """Every sample of a provider reads as its `reads_as` says. `pytest tests --samples DIR` walks any directory of that form."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ class Sample:
     @property
     def request(self) -> Request:
         headers = {name.lower(): value for name, value in self.about["headers"].items()}
+        # Behind a proxy another address arrives (`received_as`); the account's public one is what the provider signed.
         return Request(self.about["method"], self.about["url"], headers, self.body)
 
     @property
@@ -47,7 +49,8 @@ def found(root: Path) -> Iterator[Sample]:
     """The samples under `root`: folders of providers that there are; others are not ours yet."""
     for about in sorted(root.rglob("*.headers.json")):
         parts = about.relative_to(root).parts
-        folder = parts[-3] if len(parts) > 2 and parts[-2] == "send" else parts[-2] if len(parts) > 1 else root.name
+        folders = [root.name, *(one for one in parts[:-1] if one != "send")]  # `root` may itself be a provider's folder
+        folder = folders[-1]
         provider = FOLDERS.get(folder, folder)
         if provider in PROVIDERS:
             name = about.name.removesuffix(".headers.json")
@@ -84,6 +87,8 @@ def said(item: object) -> dict[str, Any]:
         return {"kind": kind, "channel": item.channel, "sender": item.address, "scope": item.purposes[0] if len(item.purposes) == 1 else None,
                 "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
     assert isinstance(item, Happened)
+    if item.type in ("message.edited", "message.deleted") and isinstance(item.data, dict):
+        return {"kind": item.type.replace(".", "_"), "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at), **item.data}
     return {"kind": "event", "type": item.type, "event_id": item.event_id}
 
 
@@ -151,3 +156,20 @@ def test_a_request_is_built_as_the_provider_wants_it(provider):
 def test_every_provider_has_samples():
     """A channel without samples is not done."""
     assert set(PROVIDERS) == {one.provider for one in found(Path(__file__).parent / "samples")}
+
+
+def test_no_folder_of_a_provider_is_empty(pytestconfig):
+    """In the directory walked; a folder of a provider that Parley does not speak is left out, and named by a warning."""
+    root = Path(pytestconfig.getoption("--samples"))
+    folders = [one for one in sorted(root.iterdir()) if one.is_dir() and one.name != "send"]
+    strange = [one.name for one in folders if FOLDERS.get(one.name, one.name) not in PROVIDERS]
+    if strange:
+        warnings.warn(f"samples of providers that Parley does not speak yet: {', '.join(strange)}", stacklevel=1)
+    empty = [one.name for one in folders if one.name not in strange and not any(one.rglob("*.headers.json"))]
+
+    assert not empty, f"folders without a sample: {', '.join(empty)}"
+
+
+def test_there_is_something_to_walk(pytestconfig):
+    """A directory without any sample of ours proves nothing."""
+    assert any(found(Path(pytestconfig.getoption("--samples"))))

@@ -6,14 +6,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 TOLERANCE = 300
 """Seconds by which a signed time may differ from ours, either way (Standard Webhooks)."""
+_SECONDS = re.compile(r"[0-9]{1,11}")
 
 
 def hmac_base64(algorithm: str, key: bytes, message: bytes) -> str:
@@ -37,34 +39,66 @@ def sha256_hex(body: bytes) -> str:
 
 
 def webhook_sign(secret: str, identifier: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of Standard Webhooks for a symmetric secret (`whsec_...` or plain base64)."""
+    """The three headers of Standard Webhooks for a symmetric secret (`whsec_...` or plain base64) or an ed25519 private key (`whsk_...`).
+
+    Raises ValueError when the secret cannot be read.
+    """
     stamp = str(int(at.timestamp()))
-    signature = hmac_base64("sha256", _key(secret, "whsec_"), f"{identifier}.{stamp}.".encode() + body)
-    return {"webhook-id": identifier, "webhook-timestamp": stamp, "webhook-signature": f"v1,{signature}"}
+    signed = f"{identifier}.{stamp}.".encode() + body
+    if secret.startswith("whsk_"):
+        # 32 bytes are the seed; where there are 64, the public half follows it.
+        entry = f"v1a,{base64.b64encode(Ed25519PrivateKey.from_private_bytes(_key(secret, 'whsk_')[:32]).sign(signed)).decode()}"
+    else:
+        entry = f"v1,{hmac_base64('sha256', _key(secret, 'whsec_'), signed)}"
+    return {"webhook-id": identifier, "webhook-timestamp": stamp, "webhook-signature": entry}
 
 
 def webhook_valid(
     secrets: Iterable[str], public_keys: Iterable[str], identifier: str | None, stamp: str | None, signatures: str | None, body: bytes, now: datetime
 ) -> bool:
-    """Whether a Standard Webhooks signature is right and its time within five minutes of `now`. One valid entry suffices."""
-    if not (identifier and stamp and signatures and stamp.isdigit()) or abs(now.timestamp() - int(stamp)) > TOLERANCE:
+    """Whether a Standard Webhooks signature is right and its time within five minutes of `now`. One valid entry suffices.
+
+    A secret that cannot be read has signed nothing: a slip in the settings refuses, and never fails.
+    """
+    if not (identifier and stamp and signatures and _SECONDS.fullmatch(stamp)) or abs(now.timestamp() - int(stamp)) > TOLERANCE:
         return False
     signed = f"{identifier}.{stamp}.".encode() + body
     entries = [entry.partition(",")[::2] for entry in signatures.split()]
-    expected = [hmac_base64("sha256", _key(secret, "whsec_"), signed) for secret in secrets]
+    expected = [hmac_base64("sha256", key, signed) for secret in secrets if (key := _readable(secret))]
     symmetric = any(same(text, expected) for version, text in entries if version == "v1")
     return symmetric or any(_ed25519(key, text, signed) for version, text in entries if version == "v1a" for key in public_keys)
 
 
 def _ed25519(key: str, signature: str, signed: bytes) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(_key(key, "whpk_")).verify(base64.b64decode(signature), signed)
-    except (InvalidSignature, ValueError, binascii.Error):
+        Ed25519PublicKey.from_public_bytes(_key(key, "whpk_")).verify(_exact(signature), signed)
+    except (InvalidSignature, ValueError):
         return False
     return True
 
 
+def _exact(text: str) -> bytes:
+    """Base64 in its one canonical spelling; in others, bits could be changed that nobody looks at. Raises ValueError."""
+    found = base64.b64decode(text, validate=True)
+    if base64.b64encode(found).decode() != text:
+        raise ValueError("not canonical base64")
+    return found
+
+
+def _readable(secret: str) -> bytes | None:
+    try:
+        return _key(secret, "whsec_")
+    except ValueError:
+        return None
+
+
 def _key(text: str, prefix: str) -> bytes:
-    """The bytes of a key in base64, with its prefix and its padding or without."""
-    plain = text.removeprefix(prefix)
-    return base64.b64decode(plain + "=" * (-len(plain) % 4))
+    """The bytes of a key in base64, with its prefix and its padding or without. Raises ValueError, whose sentence does not repeat the key."""
+    plain = text.strip().removeprefix(prefix).rstrip("=")
+    try:
+        found = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a key of Standard Webhooks is base64, with {prefix} before it; this one is not") from error
+    if not found:
+        raise ValueError("a key of Standard Webhooks must not be empty")
+    return found

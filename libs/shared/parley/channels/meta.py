@@ -12,10 +12,27 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 import orjson
+from pydantic import JsonValue
 
 from parley import crypto
-from parley.channels.shape import Account, Forged, HttpRequest, Item, Opted, Outgoing, Receipt, Received, Request, Response
-from parley.channels.text import items, json_object, located, mapping, moment, number, phone, shortened, string, written_out
+from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Opted, Outgoing, Receipt, Received, Request, Response
+from parley.channels.text import (
+    MAX_CHOICE_ID,
+    document,
+    items,
+    located,
+    mapping,
+    moment,
+    phone,
+    pieces,
+    retry_after,
+    said,
+    shortened,
+    string,
+    tapped,
+    whole,
+    written_out,
+)
 from parley.contracts import Channel, Choice, ConsentState, Content, Media, Purpose, ReceiptStatus
 from parley.failures import Class, Outcome
 
@@ -24,16 +41,24 @@ HONOURS_KEYS = False
 CREDENTIALS = ("app_secret", "access_token")
 API = "https://graph.facebook.com"
 VERSION = "v25.0"
-MAX_TEXT, MAX_BODY, MAX_BUTTONS, MAX_TITLE, MAX_ROWS, MAX_ROW = 4096, 1024, 3, 20, 10, 24
+MAX_TEXT, MAX_BODY, MAX_BUTTONS, MAX_TITLE, MAX_ROWS, MAX_ROW, MAX_DESCRIPTION = 4096, 1024, 3, 20, 10, 24, 72
+PAGE_TEXT = {Channel.MESSENGER: 2000, Channel.INSTAGRAM: 1000}
+MAX_QUICK_REPLIES = 13
+CHOOSE = "☰"
+"""On the button that opens a list, the same in every language."""
 
 STATUSES = {"sent": ReceiptStatus.SENT, "delivered": ReceiptStatus.DELIVERED, "read": ReceiptStatus.READ, "played": ReceiptStatus.READ,
             "failed": ReceiptStatus.FAILED, "accepted": ReceiptStatus.QUEUED}  # fmt: skip
 OPTED_OUT = frozenset({131050, 551, 1545041, 2018108})
 THROTTLED = frozenset({4, 32, 613, 80007, 130429, 131048, 131056, 131049, 131064, 133016})
-PAIR = 131056
-"""The pair limit: only this recipient must wait."""
+RECIPIENT = frozenset({131049, 131056})
+"""Throttled, but only this recipient must wait: the marketing limit of a person, and the limit of a pair."""
 TRANSIENT = frozenset({1, 2, 131000, 131016, 131053, 131057, 133004})
 ACCOUNT = frozenset({0, 3, 10, 190, 368, 131005, 131031, 131037, 131042, 131045, 130497, *range(200, 300)})
+PERMANENT = frozenset({
+    100, 131008, 131009, 131021, 131026, 131030, 131047, 131051, 130472, 132000, 132001, 132005, 132007, 132012, 132015, 132016, 131062,
+})  # fmt: skip
+"""Named so that they stay permanent whatever the HTTP status; an unknown code follows the status."""
 WINDOW = 2018278
 """Subcode of 10: outside Messenger's 24 hours, which concerns this message only."""
 MEDIA = frozenset({"image", "audio", "video", "document", "sticker"})
@@ -59,7 +84,8 @@ def handshake(request: Request, account: Account) -> Response | None:
 
 
 def parse(request: Request, account: Account) -> Sequence[Item]:
-    body = json_object(request.body)
+    """Everything in all entries, in payload order, each once. What cannot be read is left out; its neighbours stay."""
+    body = document(request.body)
     found: list[Item] = []
     for entry in items(body.get("entry")):
         if body.get("object") == "whatsapp_business_account":
@@ -68,7 +94,8 @@ def parse(request: Request, account: Account) -> Sequence[Item]:
         elif body.get("object") in ("page", "instagram"):
             channel = Channel.MESSENGER if body["object"] == "page" else Channel.INSTAGRAM
             for event in items(entry.get("messaging")):
-                found += _messaging(channel, event)
+                if string(mapping(event.get("sender")).get("id")) != string(entry.get("id")):  # the page itself: an echo
+                    found += _messaging(channel, event)
     return _once(found)
 
 
@@ -77,27 +104,24 @@ def answer() -> Response:
 
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
-    """WhatsApp messages; media first, then the text with its choices as buttons (three at most) or a list (ten), longer ones written out."""
-    content, to = message.content, _recipient(message.address)
-    bodies: list[dict[str, Any]] = []
-    if content.template is not None:
-        bodies.append(_template(content))
+    """One request, or as many as text, media and choices need. On WhatsApp our message id rides in each and comes back with every status."""
+    if account.channel in PAGE_TEXT:
+        node, said = "me", _page_bodies(message.content, PAGE_TEXT[account.channel])
+        bodies = [{"messaging_type": "RESPONSE", "recipient": {"id": message.address}, "message": one} for one in said]
     else:
-        bodies += [{"type": one.kind, one.kind: {"link": one.url} if one.url else {"id": one.provider_id}} for one in content.media]
-        if content.text or content.choices:
-            bodies.append(_text(content))
+        echo = {"biz_opaque_callback_data": str(message.message_id)}
+        common = {"messaging_product": "whatsapp", "recipient_type": "individual", **_recipient(message.address)}
+        node, bodies = account.sender, [{**common, **one, **echo} for one in _bodies(message.content)]
     headers = {"authorization": f"Bearer {account.secret('access_token')}", "content-type": "application/json"}
-    url = f"{account.base_url or API}/{VERSION}/{account.sender}/messages"
+    keys = [f"{message.message_id}{f'-{place}' if place else ''}" for place in range(len(bodies))]
     return [
         HttpRequest(
             "POST",
-            url,
-            {**headers, **({"idempotency-key": f"{message.message_id}{f'-{place}' if place else ''}"} if account.honours_keys else {})},
-            orjson.dumps(
-                {"messaging_product": "whatsapp", "recipient_type": "individual", **to, **body, "biz_opaque_callback_data": str(message.message_id)}
-            ),
+            f"{account.base_url or API}/{VERSION}/{node}/messages",
+            {**headers, **({"idempotency-key": key} if account.honours_keys else {})},
+            orjson.dumps(body),
         )
-        for place, body in enumerate(bodies)
+        for key, body in zip(keys, bodies, strict=True)
     ]
 
 
@@ -110,28 +134,32 @@ def interpret(response: Response) -> Outcome:
     if 200 <= response.status < 300 and not error:
         first = next(iter(items(body.get("messages"))), {})
         return Outcome("accepted", provider_id=string(first.get("id")) or string(body.get("message_id")))
-    code = int(number(error.get("code")) or 0) if error else -1
-    subcode = int(number(error.get("error_subcode")) or 0)
-    scope: Literal["message", "recipient", "account"] = "recipient" if code == PAIR else "message"
-    if (code in ACCOUNT and subcode != WINDOW) or (not error and response.status in (401, 403)):
+    code, subcode = whole(error.get("code")), whole(error.get("error_subcode"))
+    known = subcode if subcode in OPTED_OUT else code
+    kind = failure(known, response.status)
+    scope: Literal["message", "recipient", "account"] = "recipient" if code in RECIPIENT else "message"
+    if kind == "permanent" and (
+        (code in ACCOUNT and subcode != WINDOW) or (code is None and (response.status in (401, 403) or response.status < 400))
+    ):
         scope = "account"
-    kind = failure(code if subcode not in OPTED_OUT else subcode, response.status)
-    return Outcome(kind, code=str(code if error else response.status), reason=(string(error.get("message")) or "")[:200], scope=scope)
+    reason = string(mapping(error.get("error_data")).get("details")) or string(error.get("message")) or ""
+    return Outcome(kind, str(response.status if known is None else known), reason[:200], retry_after=retry_after(response), scope=scope)
 
 
-def failure(code: int, status: int = 400) -> Class:
+def failure(code: int | None, status: int = 400) -> Class:
     """The class of a Meta error by its code; HTTP status and titles are not stable and count only where there is no code that we know."""
     if code in OPTED_OUT:
         return "opted_out"
     if code in THROTTLED or status == 429:
         return "throttled"
-    if code in TRANSIENT or (status >= 500 and code not in ACCOUNT):
+    if code in TRANSIENT or ((status >= 500 or status in (408, 425)) and code not in ACCOUNT | PERMANENT):
         return "transient"
     return "permanent"
 
 
 def segments(content: Content) -> int:
-    return max(1, len(content.media) + bool(content.text or content.choices)) if content.template is None else 1
+    """Messages that WhatsApp will count for this content."""
+    return len(_bodies(content))
 
 
 # --- WhatsApp in ---------------------------------------------------------------------------------------------------------------------
@@ -144,7 +172,7 @@ def _change(field: str | None, value: dict[str, Any]) -> Iterator[Item]:
     lone = next(iter(people.values()), {}) if len(people) == 1 else {}
     if field in (None, "messages"):
         for message in items(value.get("messages")):
-            if (found := _message(message, lone, number_id)) is not None:
+            if (found := _message(message, lone, number_id) or _changed(message, lone)) is not None:
                 yield found
         for status in items(value.get("statuses")):
             yield from _status(status, number_id)
@@ -152,13 +180,12 @@ def _change(field: str | None, value: dict[str, Any]) -> Iterator[Item]:
         for one in items(value.get("user_preferences")):
             address = phone(one.get("wa_id")) or string(one.get("user_id"))
             state = {"stop": ConsentState.REVOKED, "resume": ConsentState.GRANTED}.get(str(one.get("value")))
-            if address and state is not None:
+            if address and state is not None and one.get("category", "marketing_messages") == "marketing_messages":
                 yield Opted(Channel.WHATSAPP, address, state, (Purpose.MARKETING,), moment(one.get("timestamp")))
 
 
 def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | None) -> Received | None:
-    sender = string(message.get("from")) or string(person.get("wa_id"))
-    address = phone(sender) or string(message.get("from_user_id")) or string(person.get("user_id")) or sender
+    address = _person(message, person)
     identifier, kind = string(message.get("id")), string(message.get("type")) or "unsupported"
     if not (address and identifier) or kind in ("system", "edit", "revoke"):
         return None
@@ -169,16 +196,17 @@ def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | N
     place = None
     known: Kind = "unsupported"
     if kind == "text":
-        known, text = "text", string(body.get("body"))
+        known, text = "text", said(body.get("body"))
     elif kind in MEDIA:
         known, text = kind, string(body.get("caption"))  # type: ignore[assignment]
         media = (Media(kind=kind, url=string(body.get("url")), provider_id=string(body.get("id")), content_type=string(body.get("mime_type"))),)
     elif kind == "location" and (place := located(body.get("latitude"), body.get("longitude"), body.get("name"))):
         known = "location"
     elif kind in ("button", "interactive"):
-        known, (text, choice) = "button", _tapped(kind, body)
+        text, choice = _tapped(kind, body)
+        known = "button" if choice else "unsupported"
     elif kind == "reaction":
-        known, text = "reaction", string(body.get("emoji"))
+        known, text = "reaction", string(body.get("emoji")) or None  # none: withdrawn
     elif kind == "contacts":
         known = "contacts"
     return Received(Channel.WHATSAPP, address, identifier, known, text, choice, media, place, moment(message.get("timestamp")), number_id)
@@ -187,26 +215,46 @@ def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | N
 def _tapped(kind: str, body: dict[str, Any]) -> tuple[str | None, Choice | None]:
     """Label and payload of a tap: a template's quick reply, a reply button, a list row, a form."""
     if kind == "button":
-        label, payload = string(body.get("text")), string(body.get("payload"))
-    else:
-        reply = mapping(body.get(str(body.get("type"))))
-        label = string(reply.get("title")) or string(reply.get("body"))
-        payload = string(reply.get("id")) or string(reply.get("response_json"))
-    return label, Choice(id=payload[:200], title=(label or "")[:500]) if payload else None
+        return said(body.get("text")), tapped(body.get("payload"), body.get("text"))
+    if form := mapping(body.get("nfm_reply")):
+        # What was filled in is no id to choose by, unless it is as short as one; half of its JSON would be nothing at all.
+        filled = string(form.get("response_json")) or ""
+        return said(form.get("body")), tapped(filled if 0 < len(filled) <= MAX_CHOICE_ID else form.get("name") or "nfm_reply", form.get("body"))
+    reply = mapping(body.get("button_reply")) or mapping(body.get("list_reply"))
+    return said(reply.get("title")), tapped(reply.get("id"), reply.get("title"))
+
+
+def _changed(message: dict[str, Any], person: dict[str, Any]) -> Happened | None:
+    """A message that its writer edited or took back: an event, for it is no new message."""
+    kind, identifier, address = string(message.get("type")), string(message.get("id")), _person(message, person)
+    if kind not in ("edit", "revoke") or not identifier or not address:
+        return None
+    body = mapping(message.get(kind))
+    data = {"channel": "whatsapp", "sender": address, "provider_id": string(body.get("original_message_id"))}
+    text = said(mapping(mapping(body.get("message")).get("text")).get("body"))
+    at = moment(message.get("timestamp"))
+    return Happened("message.edited" if kind == "edit" else "message.deleted", identifier, {**data, "text": text}, at)
+
+
+def _person(message: dict[str, Any], person: dict[str, Any]) -> str | None:
+    """The phone number; for a user without one the business-scoped id, also where only the one contact of the change has it."""
+    sender = string(message.get("from")) or string(person.get("wa_id"))
+    found = phone(sender) or string(message.get("from_user_id")) or string(person.get("user_id")) or sender
+    return found[:200] if found else None
 
 
 def _status(status: dict[str, Any], number_id: str | None) -> Iterator[Item]:
-    identifier = string(status.get("id"))
-    if not identifier:
+    identifier, reference = string(status.get("id")) or None, _uuid(status.get("biz_opaque_callback_data"))
+    if not (identifier or reference):
         return
     address = phone(status.get("recipient_id")) or string(status.get("recipient_user_id")) or string(status.get("recipient_id"))
     found = STATUSES.get(str(status.get("status")), ReceiptStatus.UNKNOWN)
     code = string(next(iter(items(status.get("errors"))), {}).get("code"))
-    kind = failure(int(number(code) or -1)) if found is ReceiptStatus.FAILED else None
+    kind = failure(whole(code)) if found is ReceiptStatus.FAILED else None
     at = moment(status.get("timestamp"))
-    yield Receipt(Channel.WHATSAPP, found, identifier, _uuid(status.get("biz_opaque_callback_data")), address, code, kind, at, number_id)
+    yield Receipt(Channel.WHATSAPP, found, identifier, reference, address, code, kind, at, number_id)
     if kind == "opted_out" and address:
-        yield Opted(Channel.WHATSAPP, address, ConsentState.REVOKED, (Purpose.MARKETING,), at)
+        yield Opted(Channel.WHATSAPP, address, ConsentState.REVOKED, (Purpose.MARKETING,), at, identifier)
 
 
 # --- Messenger and Instagram in ------------------------------------------------------------------------------------------------------
@@ -220,21 +268,33 @@ def _messaging(channel: Channel, event: dict[str, Any]) -> Iterator[Item]:
     if message and not message.get("is_echo") and not message.get("is_deleted") and (identifier := string(message.get("mid"))):
         yield _page_message(channel, person, page, identifier, message, at)
     elif postback:
-        label, payload = string(postback.get("title")), string(postback.get("payload"))
-        choice = Choice(id=payload[:200], title=(label or "")[:500]) if payload else None
+        label, payload = said(postback.get("title")), string(postback.get("payload"))
+        choice = tapped(payload, label)
         identifier = string(postback.get("mid")) or f"{person}:{string(event.get('timestamp'))}:{payload}"
-        yield Received(channel, person, identifier, "button", label, choice, sent_at=at, recipient=page)
+        yield Received(channel, person, identifier, "button" if choice else "unsupported", label, choice, sent_at=at, recipient=page)
+    elif message.get("is_deleted") and (identifier := string(message.get("mid"))):
+        deleted: dict[str, JsonValue] = {"channel": channel.value, "sender": person, "provider_id": identifier}
+        yield Happened("message.deleted", f"{identifier}:deleted", deleted, at)
+    elif (reaction := mapping(event.get("reaction"))) and (about := string(reaction.get("mid"))):
+        emoji = said(reaction.get("emoji")) if reaction.get("action") != "unreact" else None
+        yield Received(channel, person, f"{about}:{person}:{string(event.get('timestamp'))}", "reaction", emoji, sent_at=at, recipient=page)
+    yield from _page_receipts(channel, event, person, page, at)
+
+
+def _page_receipts(channel: Channel, event: dict[str, Any], person: str, page: str | None, at: datetime | None) -> Iterator[Receipt]:
+    """One for each message that is named; where none is, one for all of them up to the watermark."""
     delivery, read = mapping(event.get("delivery")), mapping(event.get("read"))
-    for identifier in delivery.get("mids") or () if isinstance(delivery.get("mids"), list) else ():
-        if isinstance(identifier, str):
-            yield Receipt(channel, ReceiptStatus.DELIVERED, identifier, address=person, at=at, recipient=page)
-    if read:
-        watermark = moment(read.get("watermark")) if read.get("watermark") else None
-        yield Receipt(channel, ReceiptStatus.READ, string(read.get("mid")), address=person, at=at, recipient=page, watermark=watermark)
+    for status, told in ((ReceiptStatus.DELIVERED, delivery), (ReceiptStatus.READ, read)):
+        listed = told.get("mids")
+        named = [one for one in (listed if isinstance(listed, list) else [told.get("mid")]) if isinstance(one, str) and one]
+        for identifier in named:
+            yield Receipt(channel, status, identifier, address=person, at=at, recipient=page)
+        if not named and (watermark := moment(told.get("watermark"))) is not None:
+            yield Receipt(channel, status, address=person, at=at, recipient=page, watermark=watermark)
 
 
 def _page_message(channel: Channel, person: str, page: str | None, identifier: str, message: dict[str, Any], at: datetime | None) -> Received:
-    text, payload = string(message.get("text")), string(mapping(message.get("quick_reply")).get("payload"))
+    text, payload = said(message.get("text")), string(mapping(message.get("quick_reply")).get("payload"))
     files = items(message.get("attachments"))
     kinds = {"image": "image", "audio": "audio", "video": "video", "file": "document", "like_heart": "sticker"}
     media = tuple(
@@ -243,7 +303,7 @@ def _page_message(channel: Channel, person: str, page: str | None, identifier: s
     place = next((mapping(mapping(one.get("payload")).get("coordinates")) for one in files if one.get("type") == "location"), {})
     location = located(place.get("lat"), place.get("long"))
     kind: Kind = "button" if payload else media[0].kind if media else "location" if location else "text" if text is not None else "unsupported"
-    choice = Choice(id=payload[:200], title=(text or "")[:500]) if payload else None
+    choice = tapped(payload, text) if payload else None
     return Received(channel, person, identifier, kind, text, choice, media, location, at, page)
 
 
@@ -255,17 +315,54 @@ def _recipient(address: str) -> dict[str, str]:
     return {"to": address[1:]} if phone(address) else {"recipient": address}
 
 
-def _text(content: Content) -> dict[str, Any]:
-    choices, text = content.choices, content.text
-    if not choices or len(choices) > MAX_ROWS or len(text) > MAX_BODY or not text:
-        return {"type": "text", "text": {"body": shortened(written_out(content), MAX_TEXT), "preview_url": False}}
-    if len(choices) <= MAX_BUTTONS:
-        buttons = [{"type": "reply", "reply": {"id": one.id, "title": shortened(one.title or one.id, MAX_TITLE)}} for one in choices]
-        action: dict[str, Any] = {"buttons": buttons}
-        return {"type": "interactive", "interactive": {"type": "button", "body": {"text": text}, "action": action}}
-    rows = [{"id": one.id, "title": shortened(one.title or one.id, MAX_ROW)} for one in choices]
-    action = {"button": "☰", "sections": [{"title": "☰", "rows": rows}]}
-    return {"type": "interactive", "interactive": {"type": "list", "body": {"text": text}, "action": action}}
+def _bodies(content: Content) -> list[dict[str, Any]]:
+    """What each WhatsApp message says; never empty. Media first, then the text, the last piece of it with the choices."""
+    if content.template is not None:
+        return [_template(content)]
+    files = [{"type": one.kind, one.kind: {"link": one.url} if one.url else {"id": one.provider_id}} for one in content.media]
+    choices = tuple({one.id: one for one in content.choices}.values())
+    few = len(choices) <= MAX_ROWS
+    *before, last = pieces(content.text if few else written_out(content), MAX_BODY if choices and few else MAX_TEXT) or [""]
+    ending = [_interactive(last, choices)] if choices and few else [_text(last)] if last or not files else []
+    return [*files, *map(_text, before), *ending]
+
+
+def _text(body: str) -> dict[str, Any]:
+    # No preview: the machine that makes it follows the link, and would be counted as a person.
+    return {"type": "text", "text": {"body": body, "preview_url": False}}
+
+
+def _interactive(body: str, choices: Sequence[Choice]) -> dict[str, Any]:
+    """Up to three short choices as buttons, else up to ten as a list, where a title too long for its row goes on below it."""
+    titles = [_title(one) for one in choices]
+    action: dict[str, Any]
+    if len(choices) <= MAX_BUTTONS and all(len(one) <= MAX_TITLE for one in titles) and len(set(titles)) == len(titles):
+        kind, action = "button", {"buttons": [{"type": "reply", "reply": {"id": one.id, "title": _title(one)}} for one in choices]}
+    else:
+        kind, action = "list", {"button": CHOOSE, "sections": [{"rows": [_row(one) for one in choices]}]}
+    return {"type": "interactive", "interactive": {"type": kind, "body": {"text": body or CHOOSE}, "action": action}}
+
+
+def _row(choice: Choice) -> dict[str, str]:
+    title = _title(choice)
+    row = {"id": choice.id, "title": shortened(title, MAX_ROW)}
+    return row if len(title) <= MAX_ROW else {**row, "description": shortened(title, MAX_DESCRIPTION)}
+
+
+def _title(choice: Choice) -> str:
+    return choice.title.strip() or choice.id
+
+
+def _page_bodies(content: Content, limit: int) -> list[dict[str, Any]]:
+    """What each message on Messenger or Instagram says; choices as quick replies under the last text."""
+    kinds = {"document": "file", "sticker": "image"}
+    files = [{"type": kinds.get(one.kind, one.kind), "payload": {"url": one.url} if one.url else {"attachment_id": one.provider_id}}
+             for one in content.media]  # fmt: skip
+    choices = content.choices if len(content.choices) <= MAX_QUICK_REPLIES else ()
+    said: list[dict[str, Any]] = [{"text": one} for one in pieces(content.text or CHOOSE if choices else written_out(content), limit)]
+    if choices:
+        said[-1]["quick_replies"] = [{"content_type": "text", "title": shortened(_title(one), MAX_TITLE), "payload": one.id} for one in choices]
+    return [*({"attachment": one} for one in files), *said] or [{"text": ""}]
 
 
 def _template(content: Content) -> dict[str, Any]:

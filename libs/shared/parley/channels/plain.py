@@ -2,10 +2,13 @@
 
 In: `{"type", "timestamp", "data"}`, signed with `symmetric` (`whsec_...`) or checked with `public_key` (`whpk_...`).
 
-    message.received   data: {id, from, to?, text?, choice?: {id, title}, media?: [{kind, url}]}
+    message.received   data: {id, from, to?, text?, choice?: {id, title}, media?: [{kind, url | provider_id, content_type?}]}
     message.status     data: {id, reference, to?, status, code?}      id: the provider's, reference: our message id
-    contact.opted      data: {from, state: granted|revoked, purposes?}
+    contact.opted      data: {from, state: granted|pending|revoked, purposes? (all)}
     anything else      an event of a generic source, by its webhook-id
+
+Any of them may name its `channel` (else the account's), a receipt a `to`; `status` as in `ReceiptStatus`, `code` as in `CODES`; phone numbers in E.164,
+times in RFC 3339 with an offset. A repeat keeps its `webhook-id`.
 
 Out: `POST {base_url}/messages` with `{reference, to, from, text, media, choices}` and `Idempotency-Key`; answers 202 `{id}`, or `{code, message}`.
 
@@ -14,24 +17,25 @@ Source: standard-webhooks/standard-webhooks, spec/standard-webhooks.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from parley import crypto
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
-from parley.channels.text import items, json_object, mapping, number, string
-from parley.contracts import Choice, ConsentState, Content, Media, Purpose, ReceiptStatus
+from parley.channels.text import document, items, mapping, phone, retry_after, said, string, tapped
+from parley.contracts import Channel, ConsentState, Content, Media, Purpose, ReceiptStatus
 from parley.failures import Class, Outcome
 
 UNIT = "messages"
 HONOURS_KEYS = True
 CREDENTIALS = ("symmetric",)
-WHEN: TypeAdapter[datetime] = TypeAdapter(datetime)
-KINDS = frozenset({"image", "audio", "video", "document", "sticker"})
+CODES: Mapping[str, Class] = MappingProxyType({"opted_out": "opted_out", "throttled": "throttled", "unavailable": "transient"})
+"""What `code` means, of answers and of receipts alike; every other code is permanent."""
 
 
 def verify(request: Request, account: Account, now: datetime) -> None:
@@ -49,17 +53,20 @@ def handshake(request: Request, account: Account) -> Response | None:
 
 
 def parse(request: Request, account: Account) -> Sequence[Item]:
-    body = json_object(request.body)
+    """The one thing that a request says; a receipt that tells of an opt-out makes two. Raises `Malformed` naming what is missing."""
+    body, event_id = document(request.body), request.headers.get("webhook-id")
+    if not event_id:
+        raise Malformed("The header `webhook-id` is missing.")
     kind, data = string(body.get("type")), mapping(body.get("data"))
     if kind == "message.received":
-        return [_message(data, account)]
+        return [_message(data, account, _when(body.get("timestamp")))]
     if kind == "message.status":
-        return [_receipt(data, account, _when(body.get("timestamp")))]
+        return list(_receipt(data, account, _when(body.get("timestamp"))))
     if kind == "contact.opted":
-        return [_opted(data, account, _when(body.get("timestamp")))]
-    if kind is None:
+        return [_opted(data, account, _when(body.get("timestamp")), event_id)]
+    if not kind:
         raise Malformed("`type` is missing.")
-    return [Happened(kind, request.headers.get("webhook-id", ""), data, _when(body.get("timestamp")))]
+    return [Happened(kind, event_id, data, _when(body.get("timestamp")))]
 
 
 def answer() -> Response:
@@ -67,6 +74,9 @@ def answer() -> Response:
 
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
+    """The one request. Raises ValueError with a sentence when the account does not say where to."""
+    if account.base_url is None:
+        raise ValueError(f"account {account.name}: the plain provider has no address of its own; set `base_url`")
     content = message.content
     body = orjson.dumps(
         {
@@ -80,7 +90,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     )
     signed = crypto.webhook_sign(account.secret("symmetric"), f"msg_{message.message_id.hex}", message.at, body)
     headers = {"content-type": "application/json", **signed, **({"idempotency-key": str(message.message_id)} if account.honours_keys else {})}
-    return [HttpRequest("POST", f"{account.base_url or ''}/messages", headers, body)]
+    return [HttpRequest("POST", f"{account.base_url}/messages", headers, body)]
 
 
 def interpret(response: Response) -> Outcome:
@@ -90,16 +100,14 @@ def interpret(response: Response) -> Outcome:
         body = {}
     if 200 <= response.status < 300:
         return Outcome("accepted", provider_id=string(body.get("id")))
-    code, wait = string(body.get("code")), number(response.headers.get("retry-after"))
-    kind: Class = (
-        "opted_out" if code == "opted_out" else "throttled" if response.status == 429 else "transient" if response.status >= 500 else "permanent"
-    )
+    code = string(body.get("code"))
+    kind = CODES.get(code or "") or _of_status(response.status)
     return Outcome(
         kind,
         code=code or str(response.status),
         reason=(string(body.get("message")) or "")[:200],
-        retry_after=timedelta(seconds=wait) if wait is not None and kind == "throttled" else None,
-        scope="account" if response.status in (401, 403) else "message",
+        retry_after=retry_after(response),
+        scope="account" if kind == "permanent" and (response.status in (401, 403) or response.status < 400) else "message",
     )
 
 
@@ -107,50 +115,76 @@ def segments(content: Content) -> int:
     return 1
 
 
-def _message(data: dict[str, object], account: Account) -> Received:
-    identifier, sender = string(data.get("id")), string(data.get("from"))
+def _of_status(status: int) -> Class:
+    return "throttled" if status == 429 else "transient" if status >= 500 or status in (408, 425) else "permanent"
+
+
+def _message(data: dict[str, object], account: Account, at: datetime | None) -> Received:
+    identifier, sender = string(data.get("id")), _address(data.get("from"))
     if not (identifier and sender):
-        raise Malformed("data.id and data.from are needed.")
+        raise Malformed("`data.id` and `data.from` are needed.")
     pressed = mapping(data.get("choice"))
-    choice = Choice(id=str(pressed["id"])[:200], title=(string(pressed.get("title")) or "")[:500]) if pressed.get("id") else None
-    media = tuple(Media(kind=one["kind"], url=string(one.get("url"))) for one in items(data.get("media")) if one.get("kind") in KINDS)
-    text = string(data.get("text")) or (choice.title if choice else None)
+    choice, media = tapped(pressed.get("id"), pressed.get("title")), tuple(_media(data.get("media")))
+    text = said(data.get("text")) or (choice.title if choice else None)
     return Received(
-        channel=account.channel, address=sender, provider_id=identifier, kind="button" if choice else media[0].kind if media else "text",
-        text=text, choice=choice, media=media, recipient=string(data.get("to")),
+        channel=_channel(data, account), address=sender, provider_id=identifier,
+        kind="button" if choice else media[0].kind if media else "text" if text is not None else "unsupported",
+        text=text, choice=choice, media=media, sent_at=at, recipient=_address(data.get("to")),
     )  # fmt: skip
 
 
-def _receipt(data: dict[str, object], account: Account, at: datetime | None) -> Receipt:
-    identifier, reference = string(data.get("id")), string(data.get("reference"))
+def _receipt(data: dict[str, object], account: Account, at: datetime | None) -> Iterator[Item]:
+    identifier, reference = string(data.get("id")) or None, _uuid(string(data.get("reference")))
     if not (identifier or reference):
-        raise Malformed("data.id or data.reference is needed.")
-    try:
-        status = ReceiptStatus(str(data.get("status")))
-    except ValueError:
-        status = ReceiptStatus.UNKNOWN
-    code = string(data.get("code"))
-    failure: Class | None = None
-    if status is ReceiptStatus.FAILED:
-        failure = "opted_out" if code == "opted_out" else "permanent"
-    return Receipt(account.channel, status, identifier, _uuid(reference), string(data.get("to")), code, failure, at)
+        raise Malformed("`data.id` or `data.reference`, our message id, is needed.")
+    word, code = string(data.get("status")), string(data.get("code"))
+    status = ReceiptStatus(word) if word in set(ReceiptStatus) else ReceiptStatus.UNKNOWN
+    failure: Class | None = CODES.get(code or "", "permanent") if status is ReceiptStatus.FAILED else None
+    channel, address = _channel(data, account), _address(data.get("to"))
+    yield Receipt(channel, status, identifier, reference, address, code, failure, at)
+    if failure == "opted_out" and address:
+        yield Opted(channel, address, ConsentState.REVOKED, at=at, provider_id=identifier)
 
 
-def _opted(data: dict[str, object], account: Account, at: datetime | None) -> Opted:
-    sender, state = string(data.get("from")), data.get("state")
-    if not sender or state not in ("granted", "revoked"):
-        raise Malformed("data.from and data.state (granted or revoked) are needed.")
-    asked = data.get("purposes")
-    purposes = tuple(one for one in Purpose if one in asked) if isinstance(asked, list) else tuple(Purpose)
-    return Opted(account.channel, sender, ConsentState(str(state)), purposes or tuple(Purpose), at)
+def _opted(data: dict[str, object], account: Account, at: datetime | None, event_id: str) -> Opted:
+    sender, state = _address(data.get("from")), string(data.get("state"))
+    if not sender or state not in set(ConsentState):
+        raise Malformed(f"`data.from` and `data.state` ({', '.join(ConsentState)}) are needed.")
+    asked = data.get("purposes", list(Purpose))
+    purposes = tuple(one for one in Purpose if isinstance(asked, list) and one in asked)
+    if not purposes:  # never taken for all of them: that would grant what nobody granted
+        raise Malformed(f"`data.purposes` must be a list of {', '.join(Purpose)}.")
+    return Opted(_channel(data, account), sender, ConsentState(state), purposes, at, event_id)
+
+
+def _media(value: object) -> Iterator[Media]:
+    for one in items(value):
+        try:
+            media = Media.model_validate(one)
+        except ValidationError:
+            continue
+        if media.url or media.provider_id:
+            yield media
+
+
+def _channel(data: dict[str, object], account: Account) -> Channel:
+    word = string(data.get("channel"))
+    return Channel(word) if word in set(Channel) else account.channel
+
+
+def _address(value: object) -> str | None:
+    """A phone number or the channel's own id; only what has a + is a number here, for an app's user ids are often digits."""
+    found = (string(value) or "").strip()[:200]
+    return (phone(found) if found.startswith("+") else None) or found or None
 
 
 def _when(value: object) -> datetime | None:
+    """The time that an RFC 3339 text means; None without an offset."""
     try:
-        found = WHEN.validate_python(value)
-    except ValidationError:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def _uuid(text: str | None) -> UUID | None:

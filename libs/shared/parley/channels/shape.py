@@ -114,6 +114,8 @@ class Opted:
     state: ConsentState
     purposes: tuple[Purpose, ...] = tuple(Purpose)
     at: datetime | None = None
+    provider_id: str | None = None
+    """The message or event that said so: by it a second STOP is told from a repeat of the first, where no time is given."""
 
 
 @dataclass(frozen=True, slots=True)

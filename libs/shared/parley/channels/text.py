@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
 
 import orjson
 
-from parley.channels.shape import Malformed
-from parley.contracts import Content, Location
+from parley.channels.shape import Malformed, Response
+from parley.contracts import Choice, Content, Location
 
 GSM = frozenset("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà")
 """GSM 03.38, the basic table: one septet each."""
@@ -102,3 +105,85 @@ def located(lat: object, lon: object, name: object = None) -> Location | None:
     if north is None or east is None or not (-90 <= north <= 90 and -180 <= east <= 180):
         return None
     return Location(lat=north, lon=east, name=string(name) or None)
+
+
+MAX_TEXT, MAX_CHOICE_ID, MAX_TITLE = 65_536, 200, 500
+"""Characters that the contract allows (`contracts.Text`, `Name`, `Choice.title`)."""
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """The body as a JSON object whose texts can be stored: no NUL, no half of a surrogate pair. Raises `Malformed`.
+
+    A text that was cut inside an emoji spoils itself, not the messages beside it.
+    """
+    if b"\\u" not in body:
+        return json_object(body)
+    try:
+        value = _storable(json.loads(body, parse_constant=_no_constant))
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The body is not JSON.") from error
+    if not isinstance(value, dict):
+        raise Malformed("The body is not a JSON object.")
+    return value
+
+
+def storable(text: str) -> str:
+    """The text without what neither UTF-8 nor a database holds: NUL goes, half a surrogate pair becomes the replacement character."""
+    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def said(value: object) -> str | None:
+    """A text (it may be empty), cut where the contract ends; None where there is none."""
+    found = string(value)
+    return None if found is None else found[:MAX_TEXT]
+
+
+def whole(value: object) -> int | None:
+    """A whole number, given as such or as text; None for everything else, infinity among it."""
+    found = number(value)
+    return int(found) if found is not None and math.isfinite(found) else None
+
+
+def tapped(payload: object, label: object) -> Choice | None:
+    """What somebody tapped. Where the provider tells no payload, the label stands for it; None where there is neither."""
+    title = string(label) or ""
+    chosen = (string(payload) or title).strip()
+    return Choice(id=chosen[:MAX_CHOICE_ID], title=title[:MAX_TITLE]) if chosen else None
+
+
+def pieces(text: str, limit: int) -> list[str]:
+    """The text in pieces of at most `limit` characters, cut at a line, else at a blank, else anywhere; [] for an empty text."""
+    found: list[str] = []
+    while len(text) > limit:
+        head = text[: limit + 1]
+        cut = max(head.rfind("\n"), 0) or max(head.rfind(" "), 0) or limit
+        found.append(text[:cut])
+        text = text[cut:].lstrip() if text[cut].isspace() else text[cut:]
+    return [*found, text] if text else found
+
+
+def retry_after(response: Response) -> timedelta | None:
+    """The pause that `Retry-After` asks for: seconds, or a date, counted from the answer's own `Date`."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    asked = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(asked) if asked[:1].isdigit() else None
+        if seconds is not None:
+            return timedelta(seconds=seconds)
+        return max(timedelta(0), parsedate_to_datetime(asked) - parsedate_to_datetime(headers["date"]))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {storable(name): _storable(one) for name, one in value.items()}
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
+import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode
 from uuid import UUID
 
 import orjson
 
 from parley import crypto
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
-from parley.channels.text import located, mapping, number, phone, written_out
+from parley.channels.text import located, mapping, phone, pieces, retry_after, said, storable, tapped, whole, written_out
 from parley.channels.text import segments as sms_segments
-from parley.contracts import Channel, Choice, ConsentState, Content, Media, ReceiptStatus
+from parley.contracts import Channel, ConsentState, Content, Media, ReceiptStatus
 from parley.failures import Class, Outcome
 
 UNIT = "segments"
@@ -27,6 +29,9 @@ HONOURS_KEYS = False
 CREDENTIALS = ("account_sid", "auth_token")
 API = "https://api.twilio.com"
 MAX_TEXT = 1600
+"""Characters of `Body`; beyond, Twilio refuses with 21617."""
+MAX_MEDIA = 10
+"""`MediaUrl`s of one MMS; WhatsApp takes one."""
 ECHO = "m"
 """Query parameter of the status callback that carries our message id: a receipt finds its message even when the answer was lost."""
 
@@ -39,7 +44,19 @@ OPTED_OUT = frozenset({21610, 63033})
 THROTTLED = frozenset({20429, 21611, 30001, 30022, 30023, 30027, 63017, 63018, 63038})
 TRANSIENT = frozenset({20500, 20503, 30003, 30008, 30017, 30410, 63009, 63010, 63012})
 ACCOUNT = frozenset({20003, 20005, 30002, 30032})
+PERMANENT = frozenset({
+    21211, 21408, 21612, 21614, 21617, 30004, 30005, 30006, 30007, 30019, 63003, 63013, 63016, 63024, 63032,
+})  # fmt: skip
+"""Named so that they stay permanent whatever the HTTP status; an unknown code follows the status."""
 OPTS = {"STOP": ConsentState.REVOKED, "START": ConsentState.GRANTED}
+Kind = Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "button", "unsupported", "reaction"]
+TYPES: dict[str, Kind] = {
+    "text": "text", "image": "image", "audio": "audio", "video": "video", "document": "document", "sticker": "sticker",
+    "location": "location", "contacts": "contacts", "button": "button", "interactive": "button", "reaction": "reaction",
+}  # fmt: skip
+"""WhatsApp's `MessageType`; another word is a message that we cannot read."""
+SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
+_URL = re.compile(r"(https?)://((?:[^/?#@]*@)?(?:\[[^\]/?#]*\]|[^:/?#]*))(:[0-9]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def verify(request: Request, account: Account, now: datetime) -> None:
@@ -65,21 +82,24 @@ def handshake(request: Request, account: Account) -> Response | None:
 
 
 def parse(request: Request, account: Account) -> Sequence[Item]:
-    """One message or one status. A form without a sid says nothing we know: no item."""
+    """One message or one status, and the opt-out that it tells of. A form of another kind (calls) says nothing we know: no item."""
     kind = request.headers.get("content-type", "application/x-www-form-urlencoded")
     if "json" in kind.lower():
-        return []  # Twilio's JSON webhooks (Event Streams and others) are no messages
+        return _of_json(request.body)
     try:
-        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True, strict_parsing=bool(request.body)))
+        pairs = parse_qsl(request.body.decode(), keep_blank_values=True, strict_parsing=bool(request.body))
     except ValueError as error:
         raise Malformed("The body is not a form in UTF-8.") from error
+    form = {storable(name): storable(value) for name, value in pairs}
     if not form:
         raise Malformed("The form is empty.")
-    if not (form.get("MessageSid") or form.get("SmsSid")):
+    sid = next((form[name] for name in SIDS if form.get(name)), None)
+    if sid is None:
+        if "MessageStatus" in form or ("Body" in form and "From" in form):
+            raise Malformed("`MessageSid` is missing.")
         return []
-    if form.get("MessageStatus") or form.get("SmsStatus") not in (None, "received", "receiving"):
-        return list(_receipts(form, request))
-    return list(_messages(form))
+    status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
+    return list(_messages(form, sid) if status in ("", "received", "receiving") else _receipts(form, sid, status, request))
 
 
 def answer() -> Response:
@@ -87,23 +107,21 @@ def answer() -> Response:
 
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
-    whatsapp = "whatsapp:" if account.channel is Channel.WHATSAPP else ""
-    form: list[tuple[str, str]] = [("To", whatsapp + message.address), ("From", whatsapp + account.sender)]
-    text = written_out(message.content)
-    if text:
-        form.append(("Body", text))
-    form += [("MediaUrl", media.url) for media in message.content.media if media.url]
-    if template := message.content.template:
-        parameters = {str(place): value for place, value in enumerate(template.parameters, 1)}
-        form += [("ContentSid", template.name), ("ContentVariables", orjson.dumps(parameters).decode())]
-    if message.receipts_url:
-        form.append(("StatusCallback", f"{message.receipts_url}{'&' if '?' in message.receipts_url else '?'}{ECHO}={message.message_id}"))
+    """One request; several where the text or the media are more than one message holds. Each carries our message id in its callback."""
+    common = _common(message, account)
     user = account.secret("account_sid")
     basic = base64.b64encode(f"{user}:{account.secret('auth_token')}".encode()).decode()
     headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
-    if account.honours_keys:
-        headers["idempotency-key"] = str(message.message_id)
-    return [HttpRequest("POST", f"{account.base_url or API}/2010-04-01/Accounts/{user}/Messages.json", headers, urlencode(form).encode())]
+    keys = (f"{message.message_id}{f'-{place}' if place else ''}" for place in itertools.count())
+    return [
+        HttpRequest(
+            "POST",
+            f"{account.base_url or API}/2010-04-01/Accounts/{user}/Messages.json",
+            {**headers, **({"idempotency-key": key} if account.honours_keys else {})},
+            urlencode([*common, *fields]).encode(),
+        )
+        for key, fields in zip(keys, _bodies(message.content, 1 if account.channel is Channel.WHATSAPP else MAX_MEDIA), strict=False)
+    ]
 
 
 def interpret(response: Response) -> Outcome:
@@ -113,15 +131,14 @@ def interpret(response: Response) -> Outcome:
         body = {}
     if 200 <= response.status < 300:
         return Outcome("accepted", provider_id=str(body["sid"]) if body.get("sid") else None)
-    code = int(number(body.get("code")) or 0)
-    kind = failure(code, response.status)
-    wait = number(response.headers.get("retry-after")) if kind == "throttled" else None
+    code = whole(body.get("code")) or 0
     return Outcome(
-        kind,
+        failure(code, response.status),
         code=str(code or response.status),
         reason=str(body.get("message", ""))[:200],
-        retry_after=timedelta(seconds=wait) if wait is not None else None,
-        scope="account" if code in ACCOUNT or response.status in (401, 403) else "message",
+        retry_after=retry_after(response),
+        # The status speaks for the account only where there is no code: 21408 (this country is not allowed) comes with 403.
+        scope="account" if code in ACCOUNT or (not code and (response.status in (401, 403) or response.status < 400)) else "message",
     )
 
 
@@ -131,56 +148,98 @@ def failure(code: int, status: int = 400) -> Class:
         return "opted_out"
     if code in THROTTLED or status == 429:
         return "throttled"
-    if code in TRANSIENT or (status >= 500 and code not in ACCOUNT):
+    if code in TRANSIENT or ((status >= 500 or status in (408, 425)) and code not in ACCOUNT | PERMANENT):
         return "transient"
     return "permanent"
 
 
 def segments(content: Content) -> int:
-    return sms_segments(written_out(content)) + len(content.media)
+    """Segments of all messages that the content takes; one with media counts as one, and so does a template, whose text only Twilio knows."""
+    return sum(1 if any(name != "Body" for name, _ in fields) else sms_segments(fields[0][1]) for fields in _bodies(content, MAX_MEDIA))
 
 
-def _messages(form: dict[str, str]) -> Iterator[Item]:
-    channel, address = _address(form.get("From", ""))
+def _bodies(content: Content, media_each: int) -> list[list[tuple[str, str]]]:
+    """What each message says, as form fields; never empty. The text stands with the first media."""
+    if template := content.template:
+        parameters = {str(place): value for place, value in enumerate(template.parameters, 1)}
+        return [[("ContentSid", template.name), *([("ContentVariables", orjson.dumps(parameters).decode())] if parameters else [])]]
+    texts = [[("Body", piece)] for piece in pieces(written_out(content), MAX_TEXT)]
+    urls = [("MediaUrl", media.url) for media in content.media if media.url]
+    files = [urls[place : place + media_each] for place in range(0, len(urls), media_each)]
+    count = max(len(texts), len(files), 1)
+    return [
+        [*(texts[place] if place < len(texts) else []), *(files[place] if place < len(files) else [])] or [("Body", "")] for place in range(count)
+    ]
+
+
+def _common(message: Outgoing, account: Account) -> list[tuple[str, str]]:
+    """From whom, to whom, and where receipts go."""
+    whatsapp = "whatsapp:" if account.channel is Channel.WHATSAPP else ""
+    service = re.fullmatch("MG[0-9a-f]{32}", account.sender)
+    form = [("To", whatsapp + message.address), ("MessagingServiceSid", account.sender) if service else ("From", whatsapp + account.sender)]
+    if message.receipts_url:
+        form.append(("StatusCallback", f"{message.receipts_url}{'&' if '?' in message.receipts_url else '?'}{ECHO}={message.message_id}"))
+    return form
+
+
+def _messages(form: dict[str, str], sid: str) -> Iterator[Item]:
+    # Somebody on WhatsApp without a phone number may be known by the business-scoped id alone.
+    channel, address = _address(form.get("From") or f"whatsapp:{form.get('ExternalUserId', '')}")
     if not address:
-        return
-    count = int(number(form.get("NumMedia")) or 0)
+        raise Malformed("`From` is missing.")
     media = tuple(
-        Media(kind=_kind(form.get(f"MediaContentType{n}", "")), url=form[f"MediaUrl{n}"], content_type=form.get(f"MediaContentType{n}"))
-        for n in range(min(count, 20))
+        Media(kind=_kind(form.get(f"MediaContentType{n}", "")), url=form[f"MediaUrl{n}"], content_type=form.get(f"MediaContentType{n}") or None)
+        for n in range(20)
         if form.get(f"MediaUrl{n}")
     )
-    pressed = form.get("ButtonPayload")
-    lat, lon = number(form.get("Latitude")), number(form.get("Longitude"))
-    place = located(lat, lon, form.get("Label") or form.get("Address"))
+    choice = tapped(form.get("ButtonPayload"), form.get("ButtonText")) or tapped(form.get("ListId"), form.get("ListTitle"))
+    place = located(form.get("Latitude"), form.get("Longitude"), form.get("Label") or form.get("Address"))
+    told = form.get("MessageType", "").lower()
+    plain: Kind = TYPES.get(told, "unsupported") if told else "text"
     text = form.get("Body")
     yield Received(
         channel=channel,
         address=address,
-        provider_id=form.get("MessageSid") or form["SmsSid"],
-        kind="button" if pressed else media[0].kind if media else "location" if place else "text",
-        text=_decoded(text) if text is not None else None,
-        choice=Choice(id=pressed[:200], title=(form.get("ButtonText") or "")[:500]) if pressed else None,
+        provider_id=sid,
+        kind="button" if choice else _of_media(plain, media[0].kind) if media else "location" if place else plain,
+        text=said(_decoded(text) if text is not None and channel is Channel.SMS else text or form.get("ButtonText") or text),
+        choice=choice,
         media=media,
         location=place,
         recipient=_address(form.get("To", ""))[1],
     )
     if (state := OPTS.get(form.get("OptOutType", "").upper())) is not None:
-        yield Opted(channel, address, state)
+        yield Opted(channel, address, state, provider_id=sid)
 
 
-def _receipts(form: dict[str, str], request: Request) -> Iterator[Item]:
-    status = STATUSES.get((form.get("MessageStatus") or form.get("SmsStatus") or "").lower(), ReceiptStatus.UNKNOWN)
+def _of_json(body: bytes) -> list[Item]:
+    """Nothing: Twilio's JSON webhooks (Event Streams and others) are no messages. Raises `Malformed` for what is no JSON."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The body is not JSON.") from error
+    return []
+
+
+def _of_media(told: Kind, first: Kind) -> Kind:
+    """The kind of a message with media: by the first one, unless WhatsApp tells it closer than the content type does."""
+    return told if told in ("sticker", "document", "contacts") else first
+
+
+def _receipts(form: dict[str, str], sid: str, word: str, request: Request) -> Iterator[Item]:
+    status = STATUSES.get(word, ReceiptStatus.UNKNOWN)
     channel, address = _address(form.get("To", ""))
-    code = form.get("ErrorCode") or None
-    failed = status is ReceiptStatus.FAILED
-    kind = failure(int(number(code) or 0)) if failed and code else ("permanent" if failed else None)
+    if form.get("ChannelPrefix", "").lower() == "whatsapp":
+        channel = Channel.WHATSAPP
+    code = form.get("ErrorCode", "").strip() or None
+    code = None if code == "0" else code
+    kind = failure(whole(code) or 0) if status is ReceiptStatus.FAILED else None
     yield Receipt(
-        channel, status, provider_id=form.get("MessageSid") or form["SmsSid"], message_id=_echo(request.query), address=address, code=code,
+        channel, status, provider_id=sid, message_id=_echo(request.query), address=address, code=code,
         failure=kind, recipient=_address(form.get("From", ""))[1],
     )  # fmt: skip
     if kind == "opted_out" and address:
-        yield Opted(channel, address, ConsentState.REVOKED)
+        yield Opted(channel, address, ConsentState.REVOKED, provider_id=sid)
 
 
 def _signed_form(body: bytes) -> str:
@@ -194,22 +253,17 @@ def _signed_form(body: bytes) -> str:
 
 def _addresses(url: str) -> Iterator[str]:
     """The address as configured, without its port, and with the usual port put in: Twilio is not of one mind."""
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = parts.netloc, None
     yield url
-    usual = 443 if parts.scheme == "https" else 80
-    for netloc in {host, f"{host}:{port or usual}"} - {parts.netloc}:
-        yield urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+    if match := _URL.fullmatch(url):
+        scheme, host, port, rest = match.groups()
+        yield f"{scheme}://{host}{'' if port else ':443' if scheme.lower() == 'https' else ':80'}{rest}"
 
 
 def _address(text: str) -> tuple[Channel, str | None]:
-    if text.startswith("whatsapp:"):
-        plain = text.removeprefix("whatsapp:")
-        return Channel.WHATSAPP, phone(plain) or plain or None
-    return Channel.SMS, phone(text) or text or None
+    """Channel and bare address. A number without + is international only when it is long: short codes stay as they are."""
+    plain = text.strip().removeprefix("whatsapp:")[:200]
+    international = phone(plain) if plain.startswith("+") or len(plain) >= 8 else None
+    return Channel.WHATSAPP if text.strip().startswith("whatsapp:") else Channel.SMS, international or plain or None
 
 
 def _echo(query: str) -> UUID | None:
@@ -228,11 +282,15 @@ def _kind(content_type: str) -> Literal["image", "audio", "video", "document"]:
 
 
 def _decoded(text: str) -> str:
-    """Long concatenated messages sometimes come as base64 (seen by others): only what is long, exact base64 and readable text is taken for it."""
-    if len(text) < 60 or len(text) % 4 or " " in text:
+    """Long concatenated SMS sometimes come as base64 (seen by Courier). Any doubt leaves the text as it is.
+
+    It must be long, exact base64 and decode to readable text that has a blank: no word, link or token does.
+    """
+    if len(text) < 60 or len(text) % 4 or not re.fullmatch("[A-Za-z0-9+/]+={0,2}", text):
         return text
     try:
         plain = base64.b64decode(text, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return text
-    return plain if plain.isprintable() else text
+    readable = all(one.isprintable() or one in "\r\n\t\u200c\u200d\u200e\u200f" for one in plain)
+    return plain if readable and " " in plain else text
