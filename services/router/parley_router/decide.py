@@ -2,113 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Literal
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from pydantic import JsonValue
 
 from parley.contracts import (
     AgentActed,
     CallReturned,
-    Channel,
-    ConsentChanged,
     ConsentState,
     Content,
-    ConversationChanged,
     CustomerActed,
     Data,
     Envelope,
     MessageReceived,
-    MessageRequested,
     OptedOut,
     Purpose,
     TimerFired,
 )  # fmt: skip
 from parley.optwords import Wish, wish
-from parley.wire import caused_id
 from parley_router import engine
-from parley_router.catalogue import Book, Shelf
-from parley_router.engine import CARE, Agreed, Escalated, Said, Walk
-from parley_router.language import plain, recognised, spoken
-from parley_router.state import ContactState, Conversation
+from parley_router.catalogue import Book
+from parley_router.engine import CARE, Agreed, Escalated, Failed, Said, Walk
+from parley_router.language import plain, recognised
+from parley_router.state import PROFILE, ContactState, storable
+from parley_router.turn import Turn
 
-SILENCE = timedelta(hours=24)
-"""After so long without a word, what is said begins a new conversation."""
 MISSES = 2
 """Messages in a row that nobody understood, after which a person is asked."""
-ALL = tuple(Purpose)
-NOTICES: dict[Literal["opted_out", "opted_in", "help"], dict[str, str]] = {
-    "opted_out": {
-        "ko": "수신거부 처리되었습니다. 더 이상 메시지를 보내지 않습니다. 다시 받으시려면 '수신동의'를 보내 주세요.",
-        "en": "You are unsubscribed and will receive no more messages. Reply START to receive them again.",
-    },
-    "opted_in": {
-        "ko": "수신동의 처리되었습니다. 언제든지 '수신거부'를 보내 중단하실 수 있습니다.",
-        "en": "You are subscribed again. Reply STOP at any time to unsubscribe.",
-    },
-    "help": {
-        "ko": "문의해 주셔서 감사합니다. 상담원 연결은 '상담원', 수신거부는 '수신거부'를 보내 주세요.",
-        "en": "This is an automated service. Reply AGENT to talk to a person, STOP to unsubscribe.",
-    },
-}
-"""The answers that the law asks for, one each; see `MessageRequested.notice`."""
+TEXT_KEPT = 200
+TAGS_KEPT = 50
 
 
-@dataclass
-class Turn:
-    """One event being decided: the state so far and the results so far, in order."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The new state, the results in order, and what could not be done, a sentence each, for the log."""
 
-    book: Book
-    event: Envelope
-    now: datetime
-    contact: UUID
     state: ContactState
-    results: list[Data] = field(default_factory=list)
-
-    @property
-    def shelf(self) -> Shelf:
-        return self.book.shelves[self.event.tenant]
-
-    def update(self, **changes: object) -> None:
-        self.state = self.state.model_copy(update=changes)
-
-    def changed(self, change: Literal["opened", "answered", "escalated", "replied", "resolved"], **more: str | None) -> None:
-        assert self.state.conversation is not None
-        number = self.state.conversation.id
-        self.results.append(ConversationChanged(contact_id=self.contact, conversation_id=number, change=change, at=self.now, **more))
-
-    def request(
-        self, content: Content, purpose: Purpose, *, notice: Literal["opted_out", "opted_in", "help"] | None = None, said: Said | None = None
-    ) -> None:
-        """A message to the contact: back on the channel they wrote on last, else on any by which they are known."""
-        state = self.state
-        first = (state.channel,) if state.channel else ()
-        self.results.append(
-            MessageRequested.model_construct(
-                contact_id=self.contact,
-                message_id=caused_id(self.event.id, len(self.results)),
-                purpose=purpose,
-                channels=(*first, *(one for one in state.addresses if one is not state.channel)),
-                account=state.account,
-                addresses=state.addresses,
-                content=content,
-                notice=notice,
-                campaign=said.flow.campaign if said else None,
-                variant=said.variant if said else None,
-                flow=f"{said.flow.flow}@{said.flow.version}" if said else None,
-                step=said.step if said else None,
-                conversation_id=state.conversation.id if state.conversation else None,
-                not_before=None,
-                expires_at=None,
-            )
-        )
+    results: Sequence[Data]
+    troubles: Sequence[str]
 
 
 def decide(state: ContactState | None, event: Envelope, now: datetime, book: Book) -> tuple[ContactState, Sequence[Data]]:
-    """The new state and the results, in order. The same arguments give the same results, with the same ids."""
-    data = event.data
-    turn = Turn(book, event, now, getattr(data, "contact_id"), state or ContactState())  # noqa: B009  (every event here is about a contact)
+    """The new state and the results, in order. The same arguments give the same results, with the same ids; `now` only dates what is said.
+
+    Raises `LookupError` for a tenant that the book does not have, `TypeError` for an event that is not of `parley.inbound`.
+    """
+    found = decided(state, event, now, book)
+    return found.state, found.results
+
+
+def decided(state: ContactState | None, event: Envelope, now: datetime, book: Book) -> Decision:
+    """As `decide`, with the troubles: a flow that could not go on, a reply that the customer does not want."""
+    shelf, data = book.shelves.get(event.tenant), event.data
+    if shelf is None:
+        raise LookupError(f"there is no tenant {event.tenant!r} in accounts.yaml; known: {', '.join(book.shelves)}")
+    if not isinstance(data, Inbound):
+        raise TypeError(f"{type(data).__name__} is no event of {MessageReceived.topic}")
+    turn = Turn(book, shelf, event, _moment(event, data), now, data.contact_id, state or ContactState())
     match data:
         case MessageReceived():
             _message(turn, data)
@@ -117,12 +70,27 @@ def decide(state: ContactState | None, event: Envelope, now: datetime, book: Boo
         case AgentActed():
             _agent(turn, data)
         case OptedOut():
-            _consent(turn, data.channel, data.address, data.purposes, data.state, "provider", data.at)
+            turn.consent(data.channel, data.address, data.purposes, data.state, "provider")
         case TimerFired() | CallReturned():
             pass  # no flow of this version waits for one: it is stale
         case _:
-            raise TypeError(f"{type(data).__name__} is no event of {MessageReceived.topic}")
-    return turn.state, turn.results
+            assert_never(data)
+    return Decision(turn.state, turn.results, turn.troubles)
+
+
+Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned
+"""What `parley.inbound` carries."""
+
+
+def _moment(event: Envelope, data: Inbound) -> datetime:
+    """When it happened, by our own clocks: what others say of time may lie in the future."""
+    match data:
+        case MessageReceived():
+            return data.received_at
+        case AgentActed() | OptedOut():
+            return data.at
+        case CustomerActed() | TimerFired() | CallReturned():
+            return event.started_at or event.time
 
 
 # --- a customer writes -----------------------------------------------------------------------------------------------------------------
@@ -130,115 +98,91 @@ def decide(state: ContactState | None, event: Envelope, now: datetime, book: Boo
 
 def _message(turn: Turn, data: MessageReceived) -> None:
     state = turn.state
-    language = recognised(data.text, turn.shelf.languages) or state.language
-    addresses = {**state.addresses, data.channel: data.address}
-    turn.update(language=language, account=data.account, channel=data.channel, addresses=addresses, received=state.received + 1)
-    if (wanted := wish(data.text)) is not None:
+    text = (data.text or (data.choice.title if data.choice else "")).replace("\x00", "")
+    wanted = wish(text)
+    changes: dict[str, object] = {"received": state.received + 1, "language": recognised(text, turn.shelf.languages) or state.language}
+    if state.addresses.get(data.channel) != data.address:
+        changes["addresses"] = {**state.addresses, data.channel: data.address}
+    if wanted != "opt_out":
+        changes |= {"account": data.account, "channel": data.channel}  # who leaves a channel is not talked to there
+    if wanted is not None:
+        turn.update(**changes)
         _wish(turn, wanted, data)
-        return
-    if turn.state.opted_out(data.channel) or data.kind in ("reaction", "system"):
-        return
-    _converse(turn)
-    assert turn.state.conversation is not None
-    if not turn.state.conversation.waiting:
-        _answer(turn, data.text or "", data.choice.id if data.choice else None, first=state.received == 0)
+    elif state.refuses(data.channel, Purpose.REPLY) or data.kind in ("reaction", "system"):
+        turn.update(**changes)
+    else:
+        turn.converse(**changes)
+        if not turn.state.waiting:
+            _answer(turn, text, data.choice.id if data.choice else None)
 
 
 def _wish(turn: Turn, wanted: Wish, data: MessageReceived) -> None:
     """STOP, START and HELP come before everything, also before people. A second STOP changes nothing and is not answered."""
     if wanted == "help":
-        if not turn.state.opted_out(data.channel):
-            _notice(turn, "help")
+        turn.notice("help", data.channel, data.account, data.address)
         return
     state = ConsentState.REVOKED if wanted == "opt_out" else ConsentState.GRANTED
-    if any(turn.state.consent(data.channel, purpose) is not state for purpose in ALL):
-        _consent(turn, data.channel, data.address, ALL, state, "keyword", data.received_at)
-        _notice(turn, "opted_out" if wanted == "opt_out" else "opted_in")
+    if turn.consent(data.channel, data.address, Purpose, state, "keyword"):
+        turn.notice("opted_out" if wanted == "opt_out" else "opted_in", data.channel, data.account, data.address)
 
 
-def _consent(turn: Turn, channel: Channel, address: str, purposes: Sequence[Purpose], state: ConsentState, source: str, at: datetime) -> None:
-    """Consent changes; who wants nothing more also ends what was being talked about."""
-    turn.state = turn.state.with_consent(channel, tuple(purposes), state)
-    for purpose in purposes:
-        changed = ConsentChanged(contact_id=turn.contact, channel=channel, address=address, purpose=purpose, state=state, source=source, at=at)
-        turn.results.append(changed)
-    if turn.state.opted_out(channel):
-        turn.update(position=None)
-
-
-def _notice(turn: Turn, notice: Literal["opted_out", "opted_in", "help"]) -> None:
-    turn.request(Content(text=spoken(NOTICES[notice], turn.state.language, turn.shelf.languages)), Purpose.REPLY, notice=notice)
-
-
-def _converse(turn: Turn) -> None:
-    """The message belongs to the conversation that goes on, or opens one."""
-    current = turn.state.conversation
-    if current is not None and (current.waiting or turn.now - current.last_at < SILENCE):
-        turn.update(conversation=current.model_copy(update={"last_at": turn.now}))
-        return
-    number = caused_id(f"{turn.event.id}:conversation", 0)
-    turn.update(conversation=Conversation(id=number, opened_at=turn.now, last_at=turn.now))
-    turn.changed("opened")
-
-
-def _answer(turn: Turn, text: str, tapped: str | None, *, first: bool) -> None:
-    """The first of these that fits: the answer to what was asked; a word that starts a flow; the welcome; asking again; the fallback."""
-    shelf, state, contact = turn.shelf, turn.state, turn.contact
-    walk = engine.answered(turn.book, shelf, contact, state, text, tapped)
-    if walk is None and (name := shelf.keywords.get(plain(text))):
-        walk = engine.begin(turn.book, shelf, contact, state, name)
-    if walk is None and first and shelf.welcome:
-        walk = engine.begin(turn.book, shelf, contact, state, shelf.welcome)
-    if walk is not None:
-        walk = replace(walk, state=walk.state.model_copy(update={"misses": 0}))
-    elif _asked(turn):
-        walk = engine.missed(turn.book, shelf, contact, state)
-    else:
-        walk = _fallback(turn)
+def _answer(turn: Turn, text: str, tapped: str | None) -> None:
+    """The first of these that fits: the answer to what was asked; a word that starts a flow; asking again; the welcome; the fallback."""
+    walk = _understood(turn, text, tapped)
     if walk is not None:
         _apply(turn, walk, Purpose.REPLY)
+    elif (asked := engine.question(turn.shelf, turn.state)) is not None:
+        _apply(turn, engine.missed(turn.book, turn.shelf, turn.contact, turn.state, asked), Purpose.REPLY)
+    elif turn.state.received == 1 and turn.shelf.welcome:
+        _apply(turn, engine.begin(turn.book, turn.shelf, turn.contact, turn.state, turn.shelf.welcome), Purpose.REPLY)
+    else:
+        _fallback(turn)
 
 
-def _asked(turn: Turn) -> bool:
-    position = turn.state.position
-    flow = turn.shelf.flows.get(position.flow) if position else None
-    return position is not None and flow is not None and flow.version == position.version and position.step < len(flow.steps)
+def _understood(turn: Turn, text: str, tapped: str | None) -> Walk | None:
+    walk = engine.answered(turn.book, turn.shelf, turn.contact, turn.state, text, tapped)
+    if walk is None and (name := turn.shelf.keywords.get(plain(text[: engine.KEPT]))):
+        walk = engine.begin(turn.book, turn.shelf, turn.contact, turn.state, name)
+    return walk
 
 
-def _fallback(turn: Turn) -> Walk | None:
+def _fallback(turn: Turn) -> None:
     """Nobody understood: says so once, then asks a person."""
-    turn.update(misses=turn.state.misses + 1, position=None)
-    if turn.state.misses >= MISSES or turn.shelf.fallback is None:
-        turn.update(misses=0)
-        _escalate(turn, CARE, None)
-        return None
-    return engine.begin(turn.book, turn.shelf, turn.contact, turn.state, turn.shelf.fallback)
+    misses = turn.state.misses + 1
+    if misses >= MISSES or turn.shelf.fallback is None:
+        _hand_over(turn, CARE, turn.shelf.fallback, told=False)
+    else:
+        _apply(turn, engine.begin(turn.book, turn.shelf, turn.contact, turn.state, turn.shelf.fallback), Purpose.REPLY, misses)
 
 
-def _apply(turn: Turn, walk: Walk, purpose: Purpose) -> None:
+def _apply(turn: Turn, walk: Walk, purpose: Purpose, misses: int = 0) -> None:
     """Turns what a walk did into results."""
-    turn.state = walk.state
-    spoke = False
+    turn.state = walk.after(misses)
+    answered = purpose is not Purpose.REPLY
     for effect in walk.effects:
         match effect:
             case Said():
-                turn.request(Content(text=effect.text, choices=effect.choices), purpose, said=effect)
-                spoke = True
+                if turn.request(effect.content, purpose, effect) and not answered:
+                    answered = True
+                    turn.changed("answered", flow=effect.flow.flow)
             case Agreed():
-                if turn.state.channel is not None:
-                    address = turn.state.addresses[turn.state.channel]
-                    _consent(turn, turn.state.channel, address, (effect.purpose,), effect.state, "flow", turn.now)
+                if (channel := turn.state.channel) is not None:
+                    turn.consent(channel, turn.state.addresses.get(channel), (effect.purpose,), effect.state, "flow")
             case Escalated():
-                _escalate(turn, effect.team, effect.flow)
-    if spoke and purpose is Purpose.REPLY:
-        turn.changed("answered", flow=walk.position.flow)
+                _hand_over(turn, effect.team, effect.flow, told=effect.told)
+            case Failed():
+                turn.troubles.append(effect.reason)
+                if purpose is Purpose.REPLY:  # a customer waits for an answer; for an event of another service nobody does
+                    _hand_over(turn, CARE, effect.flow, told=False)
 
 
-def _escalate(turn: Turn, team: str, flow: str | None) -> None:
-    if turn.state.conversation is None:
-        _converse(turn)
+def _hand_over(turn: Turn, team: str, flow: str | None, *, told: bool) -> None:
+    """People take over; the bot says so unless the flow did, and is silent from then on."""
+    turn.converse()
     assert turn.state.conversation is not None
-    turn.update(conversation=turn.state.conversation.model_copy(update={"waiting": True, "team": team}), position=None)
+    if not told:
+        turn.request(Content(text=turn.words("handed_over")), Purpose.REPLY)
+    turn.update(conversation=turn.state.conversation.but(waiting=True, team=team), position=None, misses=0)
     turn.changed("escalated", team=team, flow=flow)
 
 
@@ -248,24 +192,32 @@ def _escalate(turn: Turn, team: str, flow: str | None) -> None:
 def _acted(turn: Turn, data: CustomerActed) -> None:
     """An event of another service: remembered where it tells of an order or the person, and whatever flow it starts."""
     turn.update(addresses={**data.addresses, **turn.state.addresses})
-    number = data.properties.get("order_id")
-    if data.name.startswith("order.") and isinstance(number, str | int):
+    properties = {key.replace("\x00", ""): storable(value) for key, value in data.properties.items()}
+    number = properties.get("order_id")
+    if data.name.startswith("order.") and isinstance(number, str | int) and number:
         turn.state = turn.state.with_order(str(number), data.name.removeprefix("order."))
     if data.name == "customer.updated":
-        told = {key: str(value) for key, value in data.properties.items() if key in ("name", "language", "city") and isinstance(value, str)}
-        language = told.pop("language", None)
-        turn.update(profile={**turn.state.profile, **told})
-        if language in turn.shelf.languages:
-            turn.update(language=language)
+        _told(turn, properties)
     name = turn.shelf.events.get(data.name)
-    if name is None or turn.state.status == "waiting":
+    if name is None or turn.state.waiting:
         return
-    flow = turn.shelf.flows[name]
-    before = turn.state.position
-    walk = engine.begin(turn.book, turn.shelf, turn.contact, turn.state, name, data.properties)
-    _apply(turn, walk, flow.purpose)
-    if turn.state.position is None and turn.state.status != "waiting":
+    purpose, before = turn.shelf.flows[name].purpose, turn.state.position
+    if not turn.state.reach(purpose):
+        return  # a flow that nobody hears does not begin
+    walk = engine.begin(turn.book, turn.shelf, turn.contact, turn.state, name, properties)
+    _apply(turn, walk, purpose, turn.state.misses)
+    if turn.state.position is None and not turn.state.waiting and turn.state.reach(Purpose.REPLY):
         turn.update(position=before)  # a notice on the side does not end what is being talked about
+
+
+def _told(turn: Turn, found: Mapping[str, JsonValue]) -> None:
+    """What another service knows of the person."""
+    profile = {key: value[:TEXT_KEPT] for key in PROFILE if isinstance(value := found.get(key), str)}
+    turn.update(profile={**turn.state.profile, **profile})
+    if isinstance(language := found.get("language"), str) and language in turn.shelf.languages:
+        turn.update(language=language)
+    if isinstance(tags := found.get("tags"), list):
+        turn.update(tags=tuple(dict.fromkeys(one[:TEXT_KEPT] for one in tags if isinstance(one, str)))[:TAGS_KEPT])
 
 
 def _agent(turn: Turn, data: AgentActed) -> None:
@@ -273,10 +225,11 @@ def _agent(turn: Turn, data: AgentActed) -> None:
     current = turn.state.conversation
     if current is None or current.id != data.conversation_id or not current.waiting:
         return
-    if data.action == "reply":
-        turn.request(Content(text=data.text), Purpose.REPLY)
-        turn.update(conversation=current.model_copy(update={"last_at": turn.now}))
-        turn.changed("replied", agent=data.agent)
-    else:
-        turn.changed("resolved", agent=data.agent)
+    if data.action == "resolve":
+        turn.changed("resolved", at=data.at, team=current.team, agent=data.agent)
         turn.update(conversation=None, misses=0)
+    elif turn.state.channel is not None and turn.state.refuses(turn.state.channel, Purpose.REPLY):
+        turn.troubles.append(f"conversation {current.id}: the reply is not sent, for the customer has opted out of {turn.state.channel}")
+    elif turn.request(Content(text=data.text.replace("\x00", "")), Purpose.REPLY):
+        turn.update(conversation=current.but(last_at=max(current.last_at, data.at)))
+        turn.changed("replied", at=data.at, team=current.team, agent=data.agent)

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sized
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from parley.contracts import ConsentState, Purpose
 from parley_router.conditions import Condition
 
+Many = TypeVar("Many", bound=Sized)
+
+
+def _some(value: Many) -> Many:
+    """Not empty. Asked after the parts are read: else a wrong part would also be counted as a missing one."""
+    if not value:
+        raise ValueError("there must be at least one")
+    return value
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
-Text = Annotated[dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=4096)]], Field(min_length=1)]
+Text = Annotated[dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=4096)]], AfterValidator(_some)]
+Title = Annotated[dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=500)]], AfterValidator(_some)]
 Target = Annotated[str, StringConstraints(pattern=r"^(flow/)?[a-z0-9][a-z0-9-]{0,62}$")]
 """A step of the same flow by its id, or `flow/NAME`."""
+Kept = Annotated[str, StringConstraints(pattern=r"^(profile|slot)\.[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 def _regex(text: str) -> str:
     try:
-        re.compile(text)
+        pattern = re.compile(text)
     except re.error as error:
         raise ValueError(f"{text!r} is no regular expression: {error}") from error
+    if pattern.search(""):
+        raise ValueError(f"{text!r} fits an empty answer too, so everything would fit")
     return text
 
 
@@ -31,11 +46,23 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Option(Entry):
-    """A choice: its id, what the person reads, and where it leads (the next step where `go` is left out)."""
+class Hint(Entry):
+    """A choice under a text that does not wait: tapping it is writing its title, which must be a keyword of some flow."""
 
     id: Slug
-    title: Text
+    title: Title
+
+
+class File(Entry):
+    """A picture, sound, film or document beside a text; the address may be a template."""
+
+    kind: Literal["image", "audio", "video", "document"]
+    url: Annotated[str, StringConstraints(pattern=r"^https://", max_length=2000)]
+
+
+class Option(Hint):
+    """A choice of a question: its id, what the person reads, and where it leads (the next step where `go` is left out)."""
+
     go: Target | None = None
 
 
@@ -47,11 +74,13 @@ class Step(Entry):
 
 
 class Say(Step):
-    """Says a text; `variants` has a text for each variant of the flow's experiment instead."""
+    """Says a text and goes on; `variants` has a text for each variant of the flow's experiment instead."""
 
     kind = "say"
     say: Text | None = None
     variants: dict[Slug, Text] = {}
+    choices: tuple[Hint, ...] = ()
+    media: tuple[File, ...] = ()
 
     @model_validator(mode="after")
     def _something(self) -> Say:
@@ -72,12 +101,21 @@ class Ask(Step):
     tries: int = Field(default=2, ge=1, le=5)
     otherwise: Target | None = None
 
+    @model_validator(mode="after")
+    def _answerable(self) -> Ask:
+        if self.choices and self.pattern:
+            raise ValueError("an ask step has either `choices` or `pattern`")
+        ids = [one.id for one in self.choices]
+        if twice := {one for one in ids if ids.count(one) > 1}:
+            raise ValueError(f"two choices have the id {', '.join(sorted(twice))}")
+        return self
+
 
 class Remember(Step):
-    """Keeps values in the profile, each a template."""
+    """Keeps values: `profile.NAME` for good, `slot.NAME` while the flow runs. Each value is a template."""
 
     kind = "remember"
-    remember: Annotated[dict[Slug, str], Field(min_length=1)]
+    remember: Annotated[dict[Kept, Annotated[str, StringConstraints(max_length=4096)]], AfterValidator(_some)]
 
 
 class Consent(Step):
@@ -97,7 +135,7 @@ class Branch(Step):
     """Goes where the first condition that holds leads, else to `otherwise`, else to the next step."""
 
     kind = "branch"
-    branch: Annotated[tuple[Case, ...], Field(min_length=1)]
+    branch: Annotated[tuple[Case, ...], AfterValidator(_some)]
     otherwise: Target | None = None
 
 
@@ -123,26 +161,29 @@ KINDS = ("ask", "branch", "remember", "consent", "escalate", "end")
 
 
 def _kind(value: Any) -> str | None:
-    """Which step a mapping is, by the key that names it. `say` stands in several, so it is looked at last."""
+    """Which step a mapping is, by the key that names it. `say` stands in several, so it is looked at last.
+
+    The tag is in brackets so that, standing in the place of a complaint, it is not taken for the key.
+    """
     if not isinstance(value, dict):
-        return getattr(value, "kind", None)
+        return f"({value.kind})" if isinstance(value, Step) else None
     for one in KINDS:
         if one in value:
-            return one
+            return f"({one})"
     if "say" in value or "variants" in value:
-        return "say"
-    return "go" if "go" in value else None
+        return "(say)"
+    return "(go)" if "go" in value else None
 
 
 AnyStep = Annotated[
-    Annotated[Say, Tag("say")]
-    | Annotated[Ask, Tag("ask")]
-    | Annotated[Remember, Tag("remember")]
-    | Annotated[Consent, Tag("consent")]
-    | Annotated[Branch, Tag("branch")]
-    | Annotated[Escalate, Tag("escalate")]
-    | Annotated[Go, Tag("go")]
-    | Annotated[End, Tag("end")],
+    Annotated[Say, Tag("(say)")]
+    | Annotated[Ask, Tag("(ask)")]
+    | Annotated[Remember, Tag("(remember)")]
+    | Annotated[Consent, Tag("(consent)")]
+    | Annotated[Branch, Tag("(branch)")]
+    | Annotated[Escalate, Tag("(escalate)")]
+    | Annotated[Go, Tag("(go)")]
+    | Annotated[End, Tag("(end)")],
     Discriminator(
         _kind,
         custom_error_type="step",
@@ -176,7 +217,7 @@ class Flow(Entry):
     purpose: Purpose = Purpose.TRANSACTIONAL
     campaign: Slug | None = None
     variants: dict[Slug, Annotated[int, Field(ge=1, le=1000)]] = {}
-    steps: Annotated[tuple[AnyStep, ...], Field(min_length=1, max_length=200)]
+    steps: Annotated[tuple[AnyStep, ...], AfterValidator(_some), Field(max_length=200)]
 
     @model_validator(mode="after")
     def _whole(self) -> Flow:

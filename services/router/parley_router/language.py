@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-HANGUL = (("\uac00", "\ud7a3"), ("\u1100", "\u11ff"), ("\u3130", "\u318f"))
+_HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+_SIGNS = re.compile(r"\S*[\d@/_]\S*")
+"""Order numbers, addresses and links: they say nothing about a language."""
+_LATIN_END = "\u0250"
 
 
 def recognised(text: str | None, languages: Sequence[str]) -> str | None:
@@ -13,11 +17,12 @@ def recognised(text: str | None, languages: Sequence[str]) -> str | None:
 
     One Hangul letter outweighs Latin ones: brands and order numbers stand in Korean sentences, hardly the other way round.
     """
-    letters = [one for one in unicodedata.normalize("NFC", text or "") if one.isalpha()]
-    if any(low <= one <= high for one in letters for low, high in HANGUL):
+    if not text:
+        return None
+    if not text.isascii() and _HANGUL.search(text):
         return "ko" if "ko" in languages else None
-    latin = sum(one.isascii() for one in letters)
-    return "en" if latin >= 2 and latin == len(letters) and "en" in languages else None
+    letters = [one for one in _SIGNS.sub("", text) if one.isalpha()]
+    return "en" if len(letters) >= 2 and max(letters) < _LATIN_END and "en" in languages else None
 
 
 def spoken(texts: Mapping[str, str], language: str | None, languages: Sequence[str]) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from liquid import Environment, StrictUndefined
+from liquid import Environment, StrictDefaultUndefined
 from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
 
-NAMES = frozenset({"profile", "slot", "event", "order", "language", "channel"})
-"""What a text may name; `profile.name`, `slot.number`, `event.cart_id`, `order.status`."""
+CLOCK = ("date",)
+"""Filters that can read the clock (`'now' | date`): what is said depends on what is known alone, so they are left out."""
+
+
+class Unfilled(ValueError):
+    """A text that cannot be filled in with what is known; the sentence says why."""
 
 
 class Bounded(Environment):
@@ -25,24 +29,36 @@ class Texts:
     """The templates of a set of flows by their text; made when the flows are read, and only read afterwards."""
 
     def __init__(self) -> None:
-        self._environment = Bounded(undefined=StrictUndefined)
+        self._environment = Bounded(undefined=StrictDefaultUndefined)
+        for name in CLOCK:
+            self._environment.filters.pop(name)
         self._parsed: dict[str, BoundTemplate] = {}
 
     def parse(self, text: str) -> Iterator[str]:
-        """Parses a text; gives a sentence for each thing wrong with it."""
-        if "{" not in text:
+        """Parses a text; gives a sentence for each thing wrong with it that can be seen without knowing the flows."""
+        if "{" not in text or text in self._parsed:
             return
         try:
-            template = self._parsed[text] = self._environment.from_string(text)
+            template = self._environment.from_string(text)
+            filters = template.analyze(include_partials=False).filters
         except LiquidError as error:
-            yield f"the text is no Liquid: {error}"
+            yield f"the text is no Liquid: {str(error).splitlines()[0]}"
             return
-        for name in sorted({str(one).partition(".")[0] for one in template.global_variables()}):
-            if name not in NAMES:
-                yield f"the text names {name!r}, which nothing fills; known: {', '.join(sorted(NAMES))}"
+        yield from (f"the text uses the filter {name!r}, which there is not" for name in sorted(filters) if name not in self._environment.filters)
+        self._parsed[text] = template
+
+    def names(self, text: str) -> tuple[str, ...]:
+        """The names that a parsed text asks for, dotted: `profile.name`, `event.cart_id`."""
+        if text not in self._parsed:
+            return ()
+        places = (one for found in self._parsed[text].analyze(include_partials=False).globals.values() for one in found)
+        return tuple(dict.fromkeys(".".join(str(part) for part in one.segments[:2]) for one in places))
 
     def render(self, text: str, known: Mapping[str, Any]) -> str:
-        """The text, filled in. A name without a value raises `LiquidError`: half a sentence is not sent."""
+        """The text, filled in. Raises `Unfilled` when a name has no value or a filter cannot take it: half a sentence is not sent."""
         if "{" not in text:
             return text
-        return self._parsed[text].render(**known)
+        try:
+            return self._parsed[text].render(**known)
+        except (LiquidError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+            raise Unfilled(str(error).partition("\n")[0]) from error
