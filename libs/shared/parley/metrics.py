@@ -59,7 +59,9 @@ class Metrics:
             "attempts": counter("attempts", "Calls to providers by outcome", ("lane", "outcome")),
             "throttle_seconds": counter("throttle_seconds", "Time that lanes waited for their own rate or a provider's 429", ("lane", "cause")),
             "end_to_end_seconds": histogram("end_to_end_seconds", "From the webhook's arrival to the provider's answer", ("purpose",), LATENCY),
-            "campaign_rate": gauge("campaign_rate", "Rates of recent campaigns, people over delivered", ("campaign", "channel", "variant", "rate")),
+            "campaign_rate": gauge(
+                "campaign_rate", "Rates of recent campaigns, people over delivered", ("tenant", "campaign", "channel", "variant", "rate")
+            ),
         }
         for name, metric in catalogue.items():
             object.__setattr__(self, name, metric)

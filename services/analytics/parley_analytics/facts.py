@@ -1,0 +1,163 @@
+"""From a batch of events to facts: for each message the first time of each thing that happened. Pure.
+
+Gathering is a minimum, so a batch may hold repeats, be in any order and be cut anywhere: merging the facts of the parts gives the facts of the whole.
+What implies something says so here: who read a message received it, and what was received was sent. That keeps the funnel nested
+(sent >= delivered >= opened, clicked >= converted), also where a provider's receipt is late or lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+from uuid import UUID
+
+from parley.contracts import CustomerActed, DeliveryChanged, DeliveryStatus, EngagementRecorded, Envelope
+from parley.wire import natural_id
+
+ORDER_PLACED = "order.placed"
+
+TIMES = (
+    "sent_at", "delivered_at", "read_at", "opened_at", "clicked_at", "opened_machine_at", "clicked_machine_at",
+    "failed_at", "unknown_at", "suppressed_at", "expired_at",
+)  # fmt: skip
+"""The times of a message, in the order of the statement's arguments."""
+SENT, DELIVERED, READ, OPENED, CLICKED, OPENED_MACHINE, CLICKED_MACHINE, FAILED, UNKNOWN, SUPPRESSED, EXPIRED = range(len(TIMES))
+
+STATUSES: dict[DeliveryStatus, tuple[int, ...]] = {
+    DeliveryStatus.QUEUED: (),
+    DeliveryStatus.HELD: (),
+    DeliveryStatus.SENT: (SENT,),
+    DeliveryStatus.DELIVERED: (DELIVERED, SENT),
+    DeliveryStatus.READ: (READ, OPENED, DELIVERED, SENT),
+    DeliveryStatus.FAILED: (FAILED,),
+    DeliveryStatus.UNKNOWN: (UNKNOWN,),
+    DeliveryStatus.SUPPRESSED: (SUPPRESSED,),
+    DeliveryStatus.EXPIRED: (EXPIRED,),
+}
+"""Which times a status is evidence of."""
+BY_PEOPLE = {"opened": (OPENED, DELIVERED, SENT), "clicked": (CLICKED, DELIVERED, SENT)}
+BY_MACHINES = {"opened": (OPENED_MACHINE,), "clicked": (CLICKED_MACHINE,)}
+"""What is not known to be a person counts as a machine; it proves nothing about the delivery."""
+
+
+class Cell(NamedTuple):
+    """The dimensions of a message; '' is none."""
+
+    tenant: str
+    campaign: str
+    channel: str
+    variant: str
+    purpose: str
+
+
+@dataclass(slots=True)
+class Message:
+    """What a batch says of one message. `cell` is unknown while only engagement came; `orders` is a difference."""
+
+    contact_id: UUID
+    cell: Cell | None = None
+    times: list[datetime | None] = field(default_factory=lambda: [None] * len(TIMES))
+    orders: int = 0
+
+    def happened(self, what: tuple[int, ...], at: datetime) -> None:
+        """Each of the times `what` is at the latest `at`."""
+        times = self.times
+        for index in what:
+            known = times[index]
+            if known is None or at < known:
+                times[index] = at
+
+
+class Click(NamedTuple):
+    """A click by a person."""
+
+    contact_id: UUID
+    at: datetime
+    message_id: UUID
+
+
+class Order(NamedTuple):
+    """An order as told. Of several tellings under one id the least tuple counts: the earliest, ties by content, never by arrival."""
+
+    at: datetime
+    contact_id: UUID
+    value: Decimal
+    currency: str
+
+
+@dataclass(slots=True)
+class Facts:
+    """All that a batch says. Orders by tenant and order id."""
+
+    messages: dict[UUID, Message] = field(default_factory=dict)
+    clicks: set[Click] = field(default_factory=set)
+    orders: dict[tuple[str, str], Order] = field(default_factory=dict)
+
+    def message(self, message_id: UUID, contact_id: UUID) -> Message:
+        found = self.messages.get(message_id)
+        if found is None:
+            found = self.messages[message_id] = Message(contact_id)
+        return found
+
+
+def gather(events: Iterable[Envelope]) -> Facts:
+    """The facts of a batch. Events that mean nothing here leave no trace."""
+    facts = Facts()
+    for event in events:
+        data = event.data
+        if isinstance(data, DeliveryChanged):
+            delivery(facts, event.tenant, data)
+        elif isinstance(data, EngagementRecorded):
+            engagement(facts, data)
+        elif isinstance(data, CustomerActed) and data.name == ORDER_PLACED:
+            order(facts, event, data)
+    return facts
+
+
+def delivery(facts: Facts, tenant: str, data: DeliveryChanged) -> None:
+    """A message keeps its dimensions for life: sender decides them when it takes the message."""
+    what = STATUSES[data.status]
+    if not what:
+        return
+    message = facts.message(data.message_id, data.contact_id)
+    if message.cell is None:
+        message.cell = Cell(tenant, data.campaign or "", data.channel, data.variant or "", data.purpose)
+    message.happened(what, data.at)
+
+
+def engagement(facts: Facts, data: EngagementRecorded) -> None:
+    what = (BY_PEOPLE if data.by == "human" else BY_MACHINES).get(data.kind)
+    if what is None:
+        return
+    facts.message(data.message_id, data.contact_id).happened(what, data.at)
+    if what[0] == CLICKED:
+        facts.clicks.add(Click(data.contact_id, data.at, data.message_id))
+
+
+def order(facts: Facts, event: Envelope, data: CustomerActed) -> None:
+    """An order without an id of its own is known by its event's: a repeated event is the same order."""
+    number = data.properties.get("order_id")
+    key = (event.tenant, str(number) if isinstance(number, str | int) and number != "" else f"event:{event.id}")
+    currency = data.properties.get("currency")
+    told = Order(data.occurred_at, data.contact_id, amount(data.properties.get("total")), currency if isinstance(currency, str) else "")
+    known = facts.orders.get(key)
+    facts.orders[key] = told if known is None else min(told, known)
+
+
+def amount(total: object) -> Decimal:
+    """An order's value; 0 when there is none that can be read: the order itself still counts."""
+    if isinstance(total, bool) or not isinstance(total, int | float | str):
+        return Decimal(0)
+    try:
+        value = Decimal(str(total))
+    except (InvalidOperation, ValueError):
+        return Decimal(0)
+    return value if value.is_finite() and abs(value) < 10**15 else Decimal(0)
+
+
+def cell_id(cell: Cell) -> UUID:
+    """The id of a cell, made from its dimensions: it is the same everywhere and needs no look-up."""
+    return natural_id("cell", *cell)

@@ -1,0 +1,248 @@
+"""The counters on real PostgreSQL: whatever the order, the repetition, the cutting and the replicas, they are what a naive reading of the log says."""
+
+import asyncio
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from parley import database as db
+from parley.contracts import CustomerActed, DeliveryChanged, EngagementRecorded, Envelope
+from parley_analytics.rates import COUNTS
+from parley_analytics.stage import Count
+from tests import analytics_oracle as oracle
+from tests.conftest import until
+
+pytestmark = pytest.mark.stack
+T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+PEOPLE = [UUID(int=number) for number in range(1, 4)]
+CELLS = [("spring", "sms", "a"), ("spring", "whatsapp", "b"), ("autumn", "sms", "a"), ("", "sms", "")]
+MESSAGES = {UUID(int=100 + number): (PEOPLE[number % 3], CELLS[(0, 0, 1, 2, 3)[number // 3]]) for number in range(15)}
+"""Who each message is for and what it belongs to: that never changes. Everybody has two messages of the first cell."""
+FIRST, TWIN, OTHER = UUID(int=100), UUID(int=103), UUID(int=106)
+"""Messages to the first person: two of one cell, one of another."""
+moments = st.builds(
+    lambda days, minutes: T0 + timedelta(days=days, minutes=minutes), st.sampled_from([0, 0, 0, 1, 7, 8]), st.sampled_from([0, 1, 14, 15, 60, 61])
+)
+
+
+def event(data, at, tenant="acme") -> Envelope:
+    return Envelope(id="e", source="test", time=at, tenant=tenant, data=data)
+
+
+def delivery(message, status, at) -> Envelope:
+    contact, (campaign, channel, variant) = MESSAGES[message]
+    data = DeliveryChanged(
+        message_id=message, contact_id=contact, channel=channel, account="a", purpose="marketing" if campaign else "reply",
+        campaign=campaign or None, variant=variant or None, status=status, at=at,
+    )  # fmt: skip
+    return event(data, at)
+
+
+def engagement(message, kind, by, at) -> Envelope:
+    return event(EngagementRecorded(message_id=message, contact_id=MESSAGES[message][0], kind=kind, by=by, at=at), at)
+
+
+def order(number, contact, at, total=10) -> Envelope:
+    properties = {"order_id": number, "total": total, "currency": "KRW"}
+    return event(CustomerActed(contact_id=contact, customer={"id": "c"}, name="order.placed", properties=properties, occurred_at=at), at)
+
+
+statuses = st.sampled_from(["queued", "held", "suppressed", "sent", "sent", "delivered", "delivered", "read", "failed", "unknown", "expired"])
+kinds = st.sampled_from(["opened", "clicked", "clicked", "unsubscribed"])
+agents = st.sampled_from(["human", "human", "scanner", "prefetch", "unknown"])
+orders = st.builds(order, st.sampled_from(["o1", "o2", "o3"]), st.sampled_from(PEOPLE[:2]), moments)
+
+
+@st.composite
+def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
+    """A log about a few messages, and batches in which it may come: shuffled, with repeats, cut anywhere."""
+    messages = st.sampled_from(draw(st.lists(st.sampled_from(list(MESSAGES)), min_size=1, max_size=4, unique=True)))
+    events = st.one_of(st.builds(delivery, messages, statuses, moments), st.builds(engagement, messages, kinds, agents, moments), orders)
+    log = draw(st.lists(events, min_size=10, max_size=60))
+    again = draw(st.lists(st.sampled_from(log), max_size=10))
+    shuffled = draw(st.permutations(log + again))
+    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=8)))
+    parts = [shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
+    return log, [part for part in parts if part]
+
+
+async def apply(connection, part) -> None:
+    async with connection.transaction():
+        await Count.prepared().apply(connection, [SimpleNamespace(event=one) for one in part], T0)
+
+
+async def counted(connection) -> dict[tuple, Counter]:
+    """The counters as the oracle gives them."""
+    rows = await connection.fetch("SELECT * FROM counters JOIN cells USING (cell_id)")
+    found = {}
+    for row in rows:
+        key = (row["tenant"], row["campaign"] or None, row["channel"], row["variant"] or None, row["purpose"], row["period"])
+        found[key] = Counter({name: row[name] for name in COUNTS if row[name]})
+    return {key: counts for key, counts in found.items() if counts}
+
+
+@pytest.fixture
+def tables(database):
+    """A pool on the service's schema, and the loop it lives in."""
+    with asyncio.Runner() as runner:
+        pool = runner.run(db.connect(database, "analytics"))
+        runner.run(db.migrate(pool, "analytics", "parley", "parley_analytics"))
+        yield runner, pool
+        runner.run(pool.close())
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(arrivals())
+def test_any_order_repetition_and_cutting_gives_the_counts_of_the_sorted_log(tables, arrived):
+    """Late clicks, orders before their click, receipts before their message: the digits are those of the oracle."""
+    log, parts = arrived
+    runner, pool = tables
+
+    async def main():
+        async with pool.acquire() as connection:
+            undone = connection.transaction()
+            await undone.start()
+            try:
+                for part in parts:
+                    await apply(connection, part)
+                return await counted(connection)
+            finally:
+                await undone.rollback()
+
+    assert oracle.counters(log) == runner.run(main())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_replicas_at_once_count_as_one(tables, seed):
+    """A moment in which two replicas hold events of the same people leaves no wrong digit behind."""
+    runner, pool = tables
+    dice = random.Random(seed)
+    log = [dealt(dice) for _ in range(400)]
+    parts = [log[start : start + 10] for start in range(0, len(log), 10)]
+    dice.shuffle(parts)
+
+    async def replica(mine):
+        for part in mine:
+            async with pool.acquire() as connection:
+                while True:
+                    try:
+                        await apply(connection, part)
+                        break
+                    except asyncpg.DeadlockDetectedError:  # the step is tried again, as the runtime does
+                        continue
+
+    async def main():
+        await asyncio.gather(*(replica(parts[number::4]) for number in range(4)))
+        return await counted(pool)
+
+    assert oracle.counters(log) == runner.run(main())
+
+
+def test_a_click_and_its_order_in_two_replicas_at_once_find_each_other(tables):
+    """The order comes while the click is not committed yet: it waits, and then sees it."""
+    runner, pool = tables
+    sent_and_clicked = [delivery(FIRST, "sent", T0), engagement(FIRST, "clicked", "human", T0)]
+
+    async def main():
+        async with pool.acquire() as one, pool.acquire() as other:
+            clicking = one.transaction()
+            await clicking.start()
+            await apply(one, sent_and_clicked)
+            ordering = asyncio.create_task(apply(other, [order("o1", PEOPLE[0], T0)]))
+
+            async def waits() -> bool:
+                return ordering.done() or await pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+
+            await until(waits, "the second replica waits or ends")
+            await clicking.commit()
+            await ordering
+        return await pool.fetchval("SELECT message_id FROM orders")
+
+    assert FIRST == runner.run(main())
+
+
+def dealt(dice: random.Random) -> Envelope:
+    at = T0 + timedelta(minutes=dice.randrange(0, 20_000, 7))
+    kind = dice.random()
+    if kind < 0.5:
+        return delivery(dice.choice(list(MESSAGES)), dice.choice(["sent", "delivered", "read", "failed"]), at)
+    if kind < 0.8:
+        return engagement(dice.choice(list(MESSAGES)), dice.choice(["opened", "clicked"]), dice.choice(["human", "scanner"]), at)
+    return order(f"o{dice.randrange(20)}", dice.choice(PEOPLE), at)
+
+
+def applied(tables, *parts) -> Counter:
+    """The counts over everything, after these batches."""
+    runner, pool = tables
+
+    async def main():
+        async with pool.acquire() as connection:
+            for part in parts:
+                await apply(connection, part)
+        return sum((await counted(pool)).values(), Counter())
+
+    return runner.run(main())
+
+
+def test_a_late_click_takes_the_order_from_an_earlier_one(tables):
+    """The order stays one conversion, and the message that was clicked last has it."""
+    runner, pool = tables
+    sent = [delivery(FIRST, "sent", T0), delivery(OTHER, "sent", T0)]
+    early = [engagement(FIRST, "clicked", "human", T0 + timedelta(hours=1)), order("o1", PEOPLE[0], T0 + timedelta(hours=3))]
+    late = [engagement(OTHER, "clicked", "human", T0 + timedelta(hours=2))]
+    total = applied(tables, sent, early, late)
+    owed = runner.run(pool.fetchval("SELECT message_id FROM orders"))
+
+    assert (1, 1, OTHER) == (total["converted"], total["people_converted"], owed)
+
+
+@pytest.mark.parametrize(
+    "after, converted", [(timedelta(0), 1), (timedelta(days=7), 1), (timedelta(days=7, microseconds=1), 0), (-timedelta(seconds=1), 0)]
+)
+def test_an_order_is_owed_to_a_click_of_the_seven_days_before_it(tables, after, converted):
+    """The window is closed on both sides."""
+    total = applied(tables, [delivery(FIRST, "sent", T0), engagement(FIRST, "clicked", "human", T0), order("o1", PEOPLE[0], T0 + after)])
+
+    assert converted == total["converted"]
+
+
+def test_engagement_before_its_delivery_counts_once_the_delivery_is_known(tables):
+    """A click whose message is unknown waits, and is then one click of one sent, delivered message."""
+    click = [engagement(FIRST, "clicked", "human", T0)]
+
+    assert Counter() == applied(tables, click)
+    assert {"sent": 1, "delivered": 1, "clicked": 1}.items() <= applied(tables, [delivery(FIRST, "sent", T0)]).items()
+
+
+def test_a_repeat_writes_nothing(tables):
+    """A replayed batch leaves the rows themselves untouched, so replays cost no space."""
+    runner, pool = tables
+    batch = [delivery(FIRST, "sent", T0), delivery(FIRST, "delivered", T0), engagement(FIRST, "opened", "human", T0)]
+    rows = "SELECT (SELECT array_agg(ctid) FROM messages) || (SELECT array_agg(ctid) FROM people) || (SELECT array_agg(ctid) FROM counters)"
+    applied(tables, batch)
+    before = runner.run(pool.fetchval(rows))
+    applied(tables, batch)
+
+    assert before == runner.run(pool.fetchval(rows))
+
+
+def test_machines_are_counted_beside_people(tables):
+    """A scanner's click is no click, and proves no delivery."""
+    total = applied(tables, [delivery(FIRST, "sent", T0), engagement(FIRST, "clicked", "scanner", T0), engagement(FIRST, "opened", "unknown", T0)])
+
+    assert {"sent": 1, "people_sent": 1, "clicked_machine": 1, "opened_machine": 1} == total
+
+
+def test_a_person_counts_once_however_many_messages(tables):
+    """Two clicked messages of one campaign are two clicks of one person."""
+    both = [FIRST, TWIN]
+    total = applied(tables, [delivery(one, "sent", T0) for one in both], [engagement(one, "clicked", "human", T0) for one in both])
+
+    assert (2, 2, 1, 1) == (total["sent"], total["clicked"], total["people_sent"], total["people_clicked"])
