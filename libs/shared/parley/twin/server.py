@@ -1,0 +1,95 @@
+"""The twin's HTTP door: the three providers' paths, and the control API behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from parley.twin import control
+from parley.twin.shape import Call, TwinError
+from parley.twin.twin import Reply, Twin, TwinOptions
+
+STOP_WITHIN = 2.0
+"""Seconds that calls under way may still take when the twin stops."""
+
+
+@contextlib.asynccontextmanager
+async def running_twin(options: TwinOptions) -> AsyncIterator[Twin]:
+    """A twin that listens at `twin.url` inside this process. Raises `TwinError` when its port or its ledger is in use."""
+    twin = Twin(options)
+    runner = web.ServerRunner(web.Server(_Door(twin).answer, access_log=None), shutdown_timeout=STOP_WITHIN)
+    try:
+        await twin.start()
+        await runner.setup()
+        await _listen(runner, options)
+        port: int = runner.addresses[0][1]
+        twin.url = f"http://{options.host}:{port}"
+        yield twin
+    finally:
+        await runner.cleanup()
+        await twin.stop()
+
+
+async def serve(options: TwinOptions, say: Callable[[str], None] = lambda _: None) -> None:
+    """Runs a twin until Ctrl-C or SIGTERM; `say` is told where it listens. Raises `TwinError` when it cannot start."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, ended.set)
+    try:
+        async with running_twin(options) as twin:
+            say(f"the provider twin listens at {twin.url}; its ledger is {options.ledger}")
+            await ended.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+class _Door:
+    """Tells providers' paths from the control API, by hand: a router would cost more than the work behind it."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        arrived, path = time.time(), request.path
+        provider = _provider(path) if request.method == "POST" else None
+        if provider is None:
+            return await control.answer(self._twin, request)
+        body = await request.read()
+        reply = self._twin.take(provider, Call(path, request.headers, body), arrived)
+        if reply.pause:
+            await asyncio.sleep(reply.pause)
+        return _response(request, reply)
+
+
+def _provider(path: str) -> str | None:
+    """Whose path it is; None when it is none of a provider's."""
+    if path.startswith("/2010-04-01/"):
+        return "twilio"
+    if path == "/messages":
+        return "plain"
+    return "meta" if path.startswith("/v") and path.endswith("/messages") else None
+
+
+def _response(request: web.BaseRequest, reply: Reply) -> web.Response:
+    """The answer; where there is none, the connection is closed and what is returned never leaves."""
+    if reply.answer is None:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+    answer = reply.answer
+    return web.Response(body=answer.body, status=answer.status, headers=answer.headers, content_type=answer.content_type)
+
+
+async def _listen(runner: web.ServerRunner, options: TwinOptions) -> None:
+    try:
+        await web.TCPSite(runner, options.host, options.port, backlog=1024).start()
+    except OSError as error:
+        raise TwinError(f"port {options.port} is in use or not allowed: stop what listens there, or give another one with --port") from error
