@@ -36,14 +36,17 @@ class SchemaError(RuntimeError):
 
 async def connect(dsn: str, schema: str, *, size: int = 8) -> Pool:
     """A pool whose connections live in `schema`. Raises what asyncpg raises when there is no database."""
-    return await asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=size,
-        timeout=10,
-        command_timeout=60,
-        server_settings={"search_path": schema, "application_name": f"parley-{schema}", "timezone": "UTC"},
-    )
+    return await asyncpg.create_pool(dsn, min_size=1, max_size=size, timeout=10, command_timeout=60, server_settings=_session(schema))
+
+
+async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection in `schema` outside any pool, for locks and notifications that belong to a session."""
+    found: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10, command_timeout=60, server_settings=_session(schema))
+    return found
+
+
+def _session(schema: str) -> dict[str, str]:
+    return {"search_path": schema, "application_name": f"parley-{schema}", "timezone": "UTC"}
 
 
 def migrations(*packages: str) -> list[tuple[str, str]]:

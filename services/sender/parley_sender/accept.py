@@ -1,0 +1,92 @@
+"""From a request to a delivery: the way it takes, its links, its price; or why there is no way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from parley.channels import PROVIDERS
+from parley.channels.shape import Account, Outgoing
+from parley.config import Config
+from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
+from parley_sender.links import tracked
+
+NOWHERE = "none"
+"""The account of a delivery for which there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it stands in the queue: its request, the account it leaves through, the content with its links."""
+
+    request: MessageRequested
+    tenant: str
+    content: Content
+    due_at: datetime
+    requested_at: datetime
+    started_at: datetime | None
+    lane: str
+    channel: Channel
+    address: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    units: int = 1
+    parts: int = 1
+    status: DeliveryStatus = DeliveryStatus.QUEUED
+    reason: str | None = None
+
+
+def accepted(event: Envelope, request: MessageRequested, config: Config, secret: bytes, base: str) -> Delivery:
+    """The delivery that a request becomes: queued, or suppressed where the contact cannot be reached or the message cannot be built."""
+    content, links = _with_links(request, secret, base)
+    due = max(event.time, request.not_before) if request.not_before else event.time
+    found = route(request, event.tenant, config)
+    if found is None:
+        channel = next(iter(request.channels or request.addresses), Channel.SMS)
+        nowhere = Delivery(request, event.tenant, content, due, event.time, event.started_at, request.account or NOWHERE, channel)
+        return replace(nowhere, status=DeliveryStatus.SUPPRESSED, reason="no_route")
+    account, address = found
+    delivery = Delivery(request, event.tenant, content, due, event.time, event.started_at, account.name, account.channel, address)
+    provider = PROVIDERS[account.provider]
+    try:
+        parts = len(provider.build(Outgoing(request.message_id, address, content, event.time), account))
+    except (ValueError, KeyError) as error:
+        return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"unbuildable: {error.args[0]}")
+    return replace(delivery, links=links, units=max(1, provider.segments(content)), parts=parts)
+
+
+def route(request: MessageRequested, tenant: str, config: Config) -> tuple[Account, str] | None:
+    """The account and the address: those that are named, else the first of the channels that the contact and the tenant both have."""
+    named = config.accounts.get(request.account or "")
+    if named is not None and named.tenant == tenant and (address := request.addresses.get(named.channel)):
+        return named, address
+    for channel in request.channels:
+        account, address = config.of_tenant(tenant, channel), request.addresses.get(channel)
+        if account is not None and address:
+            return account, address
+    return None
+
+
+def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:
+    """The event that tells of a new delivery."""
+    request = delivery.request
+    return DeliveryChanged(
+        contact_id=request.contact_id, message_id=request.message_id, channel=delivery.channel, account=delivery.lane, purpose=request.purpose,
+        campaign=request.campaign, variant=request.variant, status=delivery.status, reason=delivery.reason, segments=delivery.units, at=at,
+    )  # fmt: skip
+
+
+def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
+    """The links that the message carries."""
+    request = delivery.request
+    return [
+        LinkMinted(contact_id=request.contact_id, code=code, url=url, message_id=request.message_id, at=at) for code, url in delivery.links.items()
+    ]
+
+
+def _with_links(request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
+    """Links are tracked for campaigns: what is said in a conversation is nobody's experiment."""
+    if request.campaign is None or "http" not in request.content.text:
+        return request.content, {}
+    text, links = tracked(request.content.text, request.message_id, secret, base)
+    return request.content.model_copy(update={"text": text}), links

@@ -1,0 +1,99 @@
+"""Which lanes this process drives: those that it has locked in PostgreSQL, on one connection whose end, however it comes, frees them for others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+
+from parley import database
+from parley.service import Context
+from parley_sender.call import session
+from parley_sender.intake import CHANNEL
+from parley_sender.lane import Lane
+from parley_sender.ledger import Fenced
+
+log = structlog.get_logger()
+
+LOOK = 1.0
+"""Seconds between two looks at lanes that somebody else drives."""
+AWAY: tuple[type[BaseException], ...] = (*database.OUTSIDE, asyncpg.PostgresError)
+AGAIN = 0.5
+"""Seconds before a lost connection is made anew, or a lane that failed is taken up again."""
+
+
+@dataclass
+class Lanes:
+    """The worker. A lane whose lock is had is driven until the stop or the end of the connection, then given up after its calls have ended."""
+
+    context: Context
+    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`; survives an absent database and says so."""
+        async with session(self.context.settings.call_timeout) as http:
+            self._lanes = {one.name: Lane(one, self.context, http) for one in self.context.config.accounts.values()}
+            while not stopping.is_set():
+                try:
+                    await self._hold(stopping)
+                except AWAY as error:
+                    log.warning("lanes wait for PostgreSQL", cause=f"{type(error).__name__}: {error}")
+                await _either(stopping, AGAIN)
+
+    async def _hold(self, stopping: asyncio.Event) -> None:
+        """One connection's time: takes the locks that are free, drives their lanes, and ends with the connection or at the stop."""
+        connection = await database.single(self.context.settings.database.get_secret_value(), "sender")
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.add_listener(CHANNEL, self._told)
+            while not stopping.is_set() and not lost.is_set():
+                for name in [one for one in self._lanes if one not in self._driven]:
+                    if await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
+                        self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
+                await _either(stopping, LOOK)
+        finally:
+            lost.set()
+            self._wake(self._lanes)
+            await asyncio.gather(*self._driven.values())
+            self._driven.clear()
+            await _close(connection)
+
+    async def _drive(self, lane: Lane, stopping: asyncio.Event, lost: asyncio.Event) -> None:
+        """Drives a lane as long as its lock is ours; a fault of the database is waited out. Never raises."""
+        while not lost.is_set():
+            try:
+                await lane.run(lambda: stopping.is_set() or lost.is_set())
+                return
+            except Fenced:
+                log.warning("somebody else took the lane, or a commit's answer was lost", lane=lane.account.name)
+            except AWAY as error:
+                log.warning("lane waits for PostgreSQL", lane=lane.account.name, cause=f"{type(error).__name__}: {error}")
+            except Exception as error:
+                log.error("lane failed in an unforeseen way; taking it up again", lane=lane.account.name, exc_info=error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(lost.wait(), AGAIN)
+
+    def _told(self, _: object, __: int, ___: str, lane: object) -> None:
+        """Something was queued for a lane."""
+        self._wake([str(lane)])
+
+    def _wake(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._lanes:
+                self._lanes[name].wake.set()
+
+
+async def _either(stopping: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def _close(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    with contextlib.suppress(TimeoutError, OSError, asyncpg.InterfaceError):
+        await connection.close(timeout=5)

@@ -1,0 +1,86 @@
+"""What the end of a call means for its message and for the lane: rules as values. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from parley.channels.shape import Account
+from parley.contracts import DeliveryStatus, Purpose
+from parley.failures import MARKETING_SCHEDULE, Outcome, Schedule, next_try
+
+RECIPIENT_PAUSE = timedelta(seconds=10)
+"""For a recipient whom a provider wants left alone for a while, when it names no time (Meta's pair limit: 4^n seconds)."""
+ACCOUNT_PAUSE = timedelta(seconds=30)
+"""For a lane whose account or credentials are refused: every message would meet the same end."""
+SCHEDULES = {Purpose.REPLY: Schedule(), Purpose.TRANSACTIONAL: Schedule(), Purpose.MARKETING: Schedule(MARKETING_SCHEDULE)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call that is over. `outcome` None: it was never made. `parts_done`: requests of the message that the provider has by now."""
+
+    message_id: UUID
+    purpose: Purpose
+    attempt: int
+    failures: int
+    parts_done: int
+    outcome: Outcome | None
+    called_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Where the message stands after it: `due_at` only where it is queued again. `failures`: what counts against the schedule so far."""
+
+    status: DeliveryStatus
+    reason: str | None
+    failures: int
+    due_at: datetime
+
+
+def settled(call: Finished, account: Account, now: datetime) -> Next:
+    """The status after a call. Only what the provider surely did not take, or would know again by its key, is ever queued again."""
+    outcome = call.outcome
+    if outcome is None:
+        return Next(DeliveryStatus.QUEUED, None, call.failures, now)
+    reason = f"provider:{outcome.code}" if outcome.code else None
+    match outcome.kind:
+        case "accepted":
+            return Next(DeliveryStatus.SENT, None, call.failures, now)
+        case "throttled":
+            wait = outcome.retry_after or (RECIPIENT_PAUSE if outcome.scope == "recipient" else timedelta(0))
+            return Next(DeliveryStatus.QUEUED, reason, call.failures, now + wait)
+        case "opted_out":
+            return Next(DeliveryStatus.FAILED, "opted_out", call.failures, now)
+        case "permanent" if outcome.scope != "account":
+            return Next(DeliveryStatus.FAILED, reason, call.failures, now)
+        case "unknown" if not account.honours_keys:
+            return Next(DeliveryStatus.UNKNOWN, "no_answer", call.failures, now)
+    return _again(call, reason, now)
+
+
+def _again(call: Finished, reason: str | None, now: datetime) -> Next:
+    """By the schedule of its purpose; after its end the message has failed, or nobody will ever know."""
+    assert call.outcome is not None
+    again = next_try(SCHEDULES[call.purpose], call.failures + 1, now, str(call.message_id))
+    if again is not None:
+        return Next(DeliveryStatus.QUEUED, reason, call.failures + 1, max(again, now + (call.outcome.retry_after or timedelta(0))))
+    over = DeliveryStatus.UNKNOWN if call.outcome.kind == "unknown" else DeliveryStatus.FAILED
+    return Next(over, reason or "no_answer", call.failures + 1, now)
+
+
+def doubtful(account: Account) -> DeliveryStatus:
+    """What becomes of a call whose process ended with it: made again under the same key where the provider knows keys, else nobody knows.
+
+    It counts as no failure: the fault was ours.
+    """
+    return DeliveryStatus.QUEUED if account.honours_keys else DeliveryStatus.UNKNOWN
+
+
+def worst(parts: list[Outcome]) -> Outcome:
+    """One outcome for a message of several requests: that of the last one made, under the provider's id of the first."""
+    first = next((one.provider_id for one in parts if one.provider_id), None)
+    return replace(parts[-1], provider_id=first)

@@ -1,0 +1,108 @@
+"""Receipts: matched by our echoed id or the provider's own, moved only forward, parked when they come before their message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from parley.contracts import DeliveryChanged, ReceiptReceived
+from parley.database import Connection
+from parley.step import Arrived, Caused
+from parley_sender.status import OPEN, TOLD, Told, moved
+
+COLUMNS = (
+    "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, parts, attempt, segments, provider_id, started_at"
+)
+"""What is read of a delivery to tell of a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A delivery's new status and why, with the receipt that says so."""
+
+    cause: Arrived
+    row: asyncpg.Record
+    told: Told
+    at: datetime
+
+
+async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]]) -> list[Caused]:
+    """Moves deliveries by a batch of receipts; gives what changed, in order. Receipts that mean nothing to a status leave no trace."""
+    told = [(one, data) for one, data in told if data.status in TOLD]
+    rows = await _matching(connection, [data for _, data in told])
+    by_id = {row["message_id"]: row for row in rows}
+    by_provider = {(row["lane"], row["provider_id"]): row for row in rows}
+    changes: dict[UUID, Change] = {}
+    early: list[ReceiptReceived] = []
+    for one, data in told:
+        row = by_id.get(data.message_id) or by_provider.get((data.account, data.provider_id))
+        if row is None or (row["parts"] > 1 and row["status"] in OPEN):
+            early.append(data)  # of a message in parts the first may be delivered while the last is not sent
+            continue
+        known = changes.get(row["message_id"])
+        step = moved(known.told.status if known else row["status"], [Told(TOLD[data.status], data.code)])
+        if step is not None:
+            changes[row["message_id"]] = Change(one, row, step, data.at)
+    await _park(connection, early)
+    await _move(connection, changes.values())
+    return [Caused(change.cause, _changed(change)) for change in changes.values()]
+
+
+async def _matching(connection: Connection, told: Sequence[ReceiptReceived]) -> list[asyncpg.Record]:
+    """The deliveries that receipts speak of, locked in the order of their ids.
+
+    Where only the provider's id is told, its lane is waited for: a turn that is noting that id is seen whole or not at all, so no receipt falls
+    between the one that parks it and the one that joins it.
+    """
+    unechoed = [data for data in told if data.message_id is None]
+    if unechoed:
+        await connection.execute("SELECT FROM lanes WHERE lane = ANY($1::text[]) ORDER BY lane FOR SHARE", list({one.account for one in unechoed}))
+    return await connection.fetch(
+        f"""SELECT {COLUMNS} FROM deliveries WHERE message_id IN (
+                SELECT unnest($1::uuid[])
+                UNION
+                SELECT message_id FROM deliveries JOIN unnest($2::text[], $3::text[]) AS told (lane, provider_id) USING (lane, provider_id)
+            ) ORDER BY message_id FOR UPDATE""",
+        [data.message_id for data in told if data.message_id is not None],
+        [data.account for data in told if data.provider_id is not None],
+        [data.provider_id for data in told if data.provider_id is not None],
+    )
+
+
+async def _park(connection: Connection, early: Iterable[ReceiptReceived]) -> None:
+    """Keeps receipts until the answer to our call brings the provider's id; each status once."""
+    rows = [(data.account, data.provider_id, TOLD[data.status], data.code, data.at) for data in early if data.provider_id is not None]
+    if rows:
+        await connection.execute(
+            "INSERT INTO parked (lane, provider_id, status, code, at)"
+            " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) ON CONFLICT DO NOTHING",
+            *zip(*rows, strict=True),
+        )
+
+
+async def _move(connection: Connection, changes: Iterable[Change]) -> None:
+    rows = [(change.row["message_id"], change.told.status, reason(change.told.code)) for change in changes]
+    if rows:
+        await connection.execute(
+            "UPDATE deliveries SET status = new.status, reason = new.reason, changed_at = now()"
+            " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (message_id, status, reason) WHERE deliveries.message_id = new.message_id",
+            *zip(*rows, strict=True),
+        )
+
+
+def reason(code: str | None) -> str | None:
+    """A provider's code as the reason of a status."""
+    return f"provider:{code}" if code else None
+
+
+def _changed(change: Change) -> DeliveryChanged:
+    row = change.row
+    return DeliveryChanged(
+        contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
+        campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=reason(change.told.code), attempt=row["attempt"],
+        segments=row["segments"], provider_id=row["provider_id"], at=change.at,
+    )  # fmt: skip

@@ -1,0 +1,49 @@
+"""The statuses of a delivery and the one way they move: forward. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from parley.contracts import DeliveryStatus, ReceiptStatus
+
+CALLING = "calling"
+"""A call is under way, or was when its process ended. Of no interest outside: the contract knows no such status."""
+
+OPEN = frozenset({DeliveryStatus.QUEUED.value, CALLING})
+"""What may still leave."""
+
+RANK: Mapping[str, int] = MappingProxyType({
+    DeliveryStatus.QUEUED: 0,
+    CALLING: 1,
+    DeliveryStatus.UNKNOWN: 2,
+    DeliveryStatus.SENT: 3,
+    DeliveryStatus.FAILED: 4,
+    DeliveryStatus.DELIVERED: 5,
+    DeliveryStatus.READ: 6,
+    DeliveryStatus.SUPPRESSED: 9,
+    DeliveryStatus.EXPIRED: 9,
+})  # fmt: skip
+"""A receipt moves a status to a higher rank only. That it arrived outweighs that it failed; what never left stays so."""
+
+TOLD: Mapping[ReceiptStatus, DeliveryStatus] = MappingProxyType({
+    ReceiptStatus.SENT: DeliveryStatus.SENT,
+    ReceiptStatus.DELIVERED: DeliveryStatus.DELIVERED,
+    ReceiptStatus.READ: DeliveryStatus.READ,
+    ReceiptStatus.FAILED: DeliveryStatus.FAILED,
+})  # fmt: skip
+"""What a receipt's word says of a delivery. `queued`, `deferred` and words that nobody knows say nothing new."""
+
+
+class Told(NamedTuple):
+    """What one receipt says: the status, the provider's code, and when."""
+
+    status: DeliveryStatus
+    code: str | None
+
+
+def moved(current: str, told: Iterable[Told]) -> Told | None:
+    """Where receipts, in any order and number, move a delivery; None when nowhere."""
+    highest = max(told, key=lambda one: RANK[one.status], default=None)
+    return highest if highest is not None and RANK[highest.status] > RANK[current] else None

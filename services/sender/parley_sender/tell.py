@@ -1,0 +1,42 @@
+"""From changes of deliveries to records for the bus. The same change has the same ids, however often it is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from parley.contracts import ConsentState, Data, DeliveryChanged, DeliveryStatus, Envelope, OptedOut, Purpose, Record
+from parley.wire import caused_id, encode
+from parley_sender.ledger import Changed
+
+
+def records(changes: Iterable[Changed], now: datetime) -> list[Record]:
+    """A `DeliveryChanged` for each change; where a provider refused because of an opt-out, also that, for the router."""
+    return [encode(_envelope(change, data, place, now)) for change in changes for place, data in enumerate(_said(change))]
+
+
+def _said(change: Changed) -> Iterator[Data]:
+    row = change.row
+    yield DeliveryChanged(
+        contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
+        campaign=row["campaign"], variant=row["variant"], status=change.status, reason=change.reason, attempt=row["attempt"],
+        segments=row["segments"], provider_id=change.provider_id, at=change.at,
+    )  # fmt: skip
+    if change.status is DeliveryStatus.FAILED and change.reason == "opted_out":
+        yield OptedOut(
+            contact_id=row["contact_id"], account=row["lane"], channel=row["channel"], address=row["address"], state=ConsentState.REVOKED,
+            purposes=_purposes(Purpose(row["purpose"])), at=change.at,
+        )  # fmt: skip
+
+
+def _purposes(refused: Purpose) -> Sequence[Purpose]:
+    """A refusal of marketing (Meta's 131050) may concern marketing alone; any other means that nothing is wanted."""
+    return (Purpose.MARKETING,) if refused is Purpose.MARKETING else tuple(Purpose)
+
+
+def _envelope(change: Changed, data: Data, place: int, now: datetime) -> Envelope:
+    row = change.row
+    return Envelope.model_construct(
+        id=str(caused_id(f"{row['message_id']}:{row['attempt']}:{change.status}", place)), source="parley/sender", time=now, tenant=row["tenant"],
+        subject=str(row["contact_id"]), traceparent=None, started_at=row["started_at"], origin=None, data=data,
+    )  # fmt: skip
