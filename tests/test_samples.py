@@ -13,10 +13,18 @@ import orjson
 import pytest
 
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Forged, Happened, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
+from parley.channels.shape import Account, Control, Engaged, Forged, Happened, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.contracts import Channel, ConsentState, Content
 
 FOLDERS = {"standard_webhooks": "plain"}
+CHANNELS = {
+    "telegram": Channel.TELEGRAM, "line": Channel.LINE, "sendbird": Channel.INAPP, "rbm": Channel.RCS,
+    "sendgrid": Channel.EMAIL, "ses": Channel.EMAIL, "mailgun": Channel.EMAIL,
+    "fcm": Channel.PUSH, "apns": Channel.PUSH, "webpush": Channel.PUSH,
+}  # fmt: skip
+"""The channel of the account that a provider's samples came to, where it is not SMS."""
+WORDS = {Channel.INAPP: "sendbird"}
+"""Our channels in the words of the samples."""
 SENDERS = {"twilio": "+12025550100", "meta": "106540352242922"}
 
 
@@ -32,13 +40,16 @@ class Sample:
     @property
     def account(self) -> Account:
         secrets = {key: (value,) for key, value in self.about.get("secret", {}).items()}
-        return Account("a", "t", self.provider, Channel.SMS, SENDERS.get(self.provider, "s"), secrets, public_url=self.about.get("url"))
+        channel = CHANNELS.get(self.provider, Channel.SMS)
+        return Account("a", "t", self.provider, channel, SENDERS.get(self.provider, "s"), secrets, public_url=self.about.get("url"))
 
     @property
     def request(self) -> Request:
         headers = {name.lower(): value for name, value in self.about["headers"].items()}
         # Behind a proxy another address arrives (`received_as`); the account's public one is what the provider signed.
-        return Request(self.about["method"], self.about["url"], headers, self.body)
+        secret = self.about.get("secret", {})
+        keys = {secret["cert_url"]: secret["cert_pem"]} if "cert_url" in secret else {}
+        return Request(self.about["method"], self.about["url"], headers, self.body, keys)
 
     @property
     def now(self) -> datetime:
@@ -71,7 +82,7 @@ def pytest_generate_tests(metafunc):
 def said(item: object) -> dict[str, Any]:
     """An item in the words of `reads_as`."""
     if isinstance(item, Received):
-        told: dict[str, Any] = {"kind": "message", "channel": item.channel, "sender": item.address, "text": item.text, "type": item.kind, "provider_id": item.provider_id,
+        told: dict[str, Any] = {"kind": "message", "channel": word(item.channel), "conversation": item.conversation, "sender": item.address, "text": item.text, "type": item.kind, "provider_id": item.provider_id,
                 "payload": item.choice.id if item.choice else None, "media_count": len(item.media), "account": item.recipient,
                 "location": {"lat": item.location.lat, "lon": item.location.lon} if item.location else None,
                 "occurred_at_ms": milliseconds(item.sent_at)}  # fmt: skip
@@ -79,17 +90,27 @@ def said(item: object) -> dict[str, Any]:
             told |= {"kind": "reaction"}
         return told
     if isinstance(item, Receipt):
-        return {"kind": "receipt", "channel": item.channel, "recipient": item.address, "provider_id": item.provider_id, "status": item.status,
+        return {"kind": "receipt", "channel": word(item.channel), "event_id": item.event_id, "recipient": item.address, "provider_id": item.provider_id, "status": item.status,
                 "error_code": item.code, "class": item.failure, "watermark_ms": milliseconds(item.watermark), "account": item.recipient,
                 "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
     if isinstance(item, Opted):
         kind = "optout" if item.state is ConsentState.REVOKED else "optin"
-        return {"kind": kind, "channel": item.channel, "sender": item.address, "scope": item.purposes[0] if len(item.purposes) == 1 else None,
+        return {"kind": kind, "channel": word(item.channel), "sender": item.address, "reason": item.reason, "scope": item.purposes[0] if len(item.purposes) == 1 else None,
                 "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
+    if isinstance(item, Engaged):
+        kind = "open" if item.kind == "opened" else "click"
+        return {"kind": kind, "channel": word(item.channel), "recipient": item.address, "provider_id": item.provider_id, "url": item.url,
+                "machine": item.machine, "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
+    if isinstance(item, Control):
+        return {"kind": "control", "type": item.type}
     assert isinstance(item, Happened)
     if item.type in ("message.edited", "message.deleted") and isinstance(item.data, dict):
         return {"kind": item.type.replace(".", "_"), "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at), **item.data}
     return {"kind": "event", "type": item.type, "event_id": item.event_id}
+
+
+def word(channel: Channel) -> str:
+    return WORDS.get(channel, channel)
 
 
 def milliseconds(moment: datetime | None) -> int | None:

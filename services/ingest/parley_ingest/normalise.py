@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Happened, Item, Opted, Receipt, Received, Request
+from parley.channels.shape import Account, Engaged, Happened, Item, Opted, Receipt, Received, Request
 from parley.config import Config
 from parley.contracts import (
     Channel,
@@ -21,6 +21,7 @@ from parley.contracts import (
     CustomerActed,
     CustomerEvent,
     Data,
+    EngagementRecorded,
     MessageReceived,
     OptedOut,
     Purpose,
@@ -96,7 +97,7 @@ class Normalise:
             own = self.config.by_sender(account, getattr(item, "recipient", None))
             if (read := _customer_event(item)) is not None:
                 yield Found(arrived, _natural(item, own), own.tenant, own, read, read.occurred_at)
-            elif not isinstance(item, Happened):
+            elif isinstance(item, Received | Receipt | Opted) or (isinstance(item, Engaged) and item.message_id and item.address):
                 yield Found(arrived, _natural(item, own), own.tenant, own, item, data.received_at)
 
 
@@ -118,12 +119,21 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         )  # fmt: skip
         return
     assert account is not None
-    if isinstance(item, Opted):
+    if isinstance(item, Engaged):
+        assert item.message_id is not None
+        by: Literal["human", "prefetch", "unknown"] = "unknown" if item.machine is None else "prefetch" if item.machine else "human"
+        yield EngagementRecorded(
+            contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=by, at=item.at or found.at
+        )  # fmt: skip
+    elif isinstance(item, Opted):
         yield OptedOut(
             contact_id=contact, account=account.name, channel=item.channel, address=item.address, state=item.state,
             purposes=item.purposes, at=item.at or found.at,
         )  # fmt: skip
         yield from _consents(contact, item.channel, item.address, item.state, item.purposes, "provider", item.at or found.at)
+        if item.reason and item.message_id:
+            said: Literal["complained", "unsubscribed"] = "complained" if item.reason == "complaint" else "unsubscribed"
+            yield EngagementRecorded(contact_id=contact, message_id=item.message_id, kind=said, by="human", at=item.at or found.at)
     elif isinstance(item, Received):
         yield MessageReceived.model_construct(
             contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
@@ -151,7 +161,10 @@ def _natural(item: Item, account: Account) -> UUID:
         return natural_id("receipt", account.name, *marks)
     if isinstance(item, Opted):
         return natural_id("opted", account.name, item.address, item.state.value, ",".join(item.purposes), str(item.at))
-    return natural_id("happened", account.name, item.event_id)
+    if isinstance(item, Engaged):
+        which = item.event_id or f"{item.provider_id}:{item.at}"
+        return natural_id("engaged", account.name, which, item.kind, item.url or "", item.address or "")
+    return natural_id("happened", account.name, item.event_id if isinstance(item, Happened) else item.url)
 
 
 def _customer_event(item: Item) -> CustomerEvent | None:
@@ -201,7 +214,7 @@ def _addresses(one: Found) -> tuple[Address, ...]:
     item = one.item
     if isinstance(item, CustomerEvent):
         return of_customer(one.tenant, item.customer)
-    assert isinstance(item, Received | Opted)
+    assert isinstance(item, Received | Opted | Engaged) and item.address
     return (Address(one.tenant, scheme(item.channel, item.address), item.address),)
 
 

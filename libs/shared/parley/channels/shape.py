@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -20,6 +20,15 @@ class Forged(Exception):
 
 class Malformed(Exception):
     """The signature is right and the body is not what the provider sends. Answered 400 with the sentence."""
+
+
+class Unkeyed(Exception):
+    """The signature is made with a key that stands at `url`, an address which the provider's own rules allow. Whoever can, fetches it, puts it into
+    `Request.keys`, and asks again."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,8 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Keys that were fetched because `verify` asked for them, as PEM by address."""
 
     @property
     def query(self) -> str:
@@ -86,6 +97,8 @@ class Received:
     sent_at: datetime | None = None
     recipient: str | None = None
     """The receiving business number or page, where one request carries several."""
+    conversation: str | None = None
+    """Where an answer goes, when that is not `address`: a group's chat, a channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,8 @@ class Receipt:
     recipient: str | None = None
     watermark: datetime | None = None
     """All messages to `address` up to this time (Messenger's reads)."""
+    event_id: str | None = None
+    """The provider's id of this very telling, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,34 @@ class Opted:
     at: datetime | None = None
     provider_id: str | None = None
     """The message or event that said so: by it a second STOP is told from a repeat of the first, where no time is given."""
+    reason: Literal["complaint", "unsubscribe"] | None = None
+    """Of e-mail: reported as spam, or unsubscribed by a link."""
+    message_id: UUID | None = None
+    """Our message that it answers, where the provider echoes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """A message was opened, or a link in it followed, as the provider saw it. `machine`: the provider's own word on who it was, None for none."""
+
+    kind: Literal["opened", "clicked"]
+    channel: Channel
+    provider_id: str | None = None
+    message_id: UUID | None = None
+    address: str | None = None
+    url: str | None = None
+    machine: bool | None = None
+    agent: str | None = None
+    event_id: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The provider asks for something of the connection itself: `url` must be fetched once to confirm a subscription (Amazon SNS)."""
+
+    type: Literal["subscription_confirmation"]
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +171,7 @@ class Happened:
     at: datetime | None = None
 
 
-Item: TypeAlias = Received | Receipt | Opted | Happened
+Item: TypeAlias = Received | Receipt | Opted | Engaged | Happened | Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +185,8 @@ class Outgoing:
     """When this attempt is made: providers check the age of a signature."""
     receipts_url: str | None = None
     """Where the provider shall call back, where it is told so with each message."""
+    token: str | None = None
+    """The access token of the account, where the provider wants one that is fetched first (see `TokenProvider`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +218,7 @@ class Provider(Protocol):
         ...
 
     def verify(self, request: Request, account: Account, now: datetime) -> None:
-        """Raises `Forged` unless the request comes from the provider. Compares in constant time, over the raw bytes."""
+        """Raises `Forged` unless the request comes from the provider, `Unkeyed` where a key must be fetched first. In constant time, raw bytes."""
         ...
 
     def handshake(self, request: Request, account: Account) -> Response | None:
@@ -198,4 +243,17 @@ class Provider(Protocol):
 
     def segments(self, content: Content) -> int:
         """What the message costs of the rate, in `UNIT`; at least 1."""
+        ...
+
+
+@runtime_checkable
+class TokenProvider(Protocol):
+    """What a provider module offers beside that, where calls carry an access token that is fetched first and lives for a while (OAuth 2)."""
+
+    def token_request(self, account: Account, now: datetime) -> HttpRequest:
+        """The request that fetches a token."""
+        ...
+
+    def token_answer(self, response: Response) -> tuple[str, timedelta] | Outcome:
+        """The token and how long it may be used; or why there is none."""
         ...
