@@ -82,7 +82,8 @@ def pytest_generate_tests(metafunc):
 def said(item: object) -> dict[str, Any]:
     """An item in the words of `reads_as`."""
     if isinstance(item, Received):
-        told: dict[str, Any] = {"kind": "message", "channel": word(item.channel), "conversation": item.conversation, "sender": item.address, "text": item.text, "type": item.kind, "provider_id": item.provider_id,
+        told: dict[str, Any] = {"kind": "message", "channel": word(item.channel), "conversation": item.conversation,
+                "sender": item.address, "text": item.text, "type": item.kind, "provider_id": item.provider_id,
                 "payload": item.choice.id if item.choice else None, "media_count": len(item.media), "account": item.recipient,
                 "location": {"lat": item.location.lat, "lon": item.location.lon} if item.location else None,
                 "occurred_at_ms": milliseconds(item.sent_at)}  # fmt: skip
@@ -90,12 +91,14 @@ def said(item: object) -> dict[str, Any]:
             told |= {"kind": "reaction"}
         return told
     if isinstance(item, Receipt):
-        return {"kind": "receipt", "channel": word(item.channel), "event_id": item.event_id, "recipient": item.address, "provider_id": item.provider_id, "status": item.status,
+        return {"kind": "receipt", "channel": word(item.channel), "event_id": item.event_id, "recipient": item.address,
+                "provider_id": item.provider_id, "status": item.status,
                 "error_code": item.code, "class": item.failure, "watermark_ms": milliseconds(item.watermark), "account": item.recipient,
                 "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
     if isinstance(item, Opted):
         kind = "optout" if item.state is ConsentState.REVOKED else "optin"
-        return {"kind": kind, "channel": word(item.channel), "sender": item.address, "reason": item.reason, "scope": item.purposes[0] if len(item.purposes) == 1 else None,
+        return {"kind": kind, "channel": word(item.channel), "sender": item.address, "reason": item.reason,
+                "scope": item.purposes[0] if len(item.purposes) == 1 else None,
                 "occurred_at_ms": milliseconds(item.at)}  # fmt: skip
     if isinstance(item, Engaged):
         kind = "open" if item.kind == "opened" else "click"

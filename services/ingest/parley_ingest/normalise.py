@@ -132,7 +132,7 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         )  # fmt: skip
         yield from _consents(contact, item.channel, item.address, item.state, item.purposes, "provider", item.at or found.at)
         if item.reason and item.message_id:
-            said: Literal["complained", "unsubscribed"] = "complained" if item.reason == "complaint" else "unsubscribed"
+            said: Literal["complained", "unsubscribed"] = "complained" if item.reason == "spam_complaint" else "unsubscribed"
             yield EngagementRecorded(contact_id=contact, message_id=item.message_id, kind=said, by="human", at=item.at or found.at)
     elif isinstance(item, Received):
         yield MessageReceived.model_construct(

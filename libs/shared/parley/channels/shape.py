@@ -131,7 +131,7 @@ class Opted:
     at: datetime | None = None
     provider_id: str | None = None
     """The message or event that said so: by it a second STOP is told from a repeat of the first, where no time is given."""
-    reason: Literal["complaint", "unsubscribe"] | None = None
+    reason: Literal["spam_complaint", "unsubscribe"] | None = None
     """Of e-mail: reported as spam, or unsubscribed by a link."""
     message_id: UUID | None = None
     """Our message that it answers, where the provider echoes it."""
