@@ -81,4 +81,4 @@ def _waiting(row: asyncpg.Record) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+    return Response(orjson.dumps(value, default=str), media_type="application/json")  # the driver's UUIDs are a kind of their own

@@ -11,6 +11,8 @@ from parley.contracts import ConsentState, DeliveryStatus, Purpose
 
 SETTLING = timedelta(seconds=10)
 """How long a marketing message waits for the consent that it was asked for with: both travel on topics of their own."""
+LOOK = timedelta(seconds=1)
+"""How often it is looked at meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +63,4 @@ def gate(message: Candidate, now: datetime) -> Verdict:
     if message.purpose is not Purpose.MARKETING or message.consent is ConsentState.GRANTED:
         return Go()
     settled = message.requested_at + SETTLING
-    return Hold(settled) if now < settled else Drop(DeliveryStatus.SUPPRESSED, "no_consent")
+    return Hold(min(settled, now + LOOK)) if now < settled else Drop(DeliveryStatus.SUPPRESSED, "no_consent")

@@ -1,0 +1,278 @@
+"""The rules of sender, with values alone: statuses, the gate, the pace, whose turn it is, links, what the end of a call means."""
+
+from bisect import bisect_left
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley.channels.shape import Account
+from parley.contracts import Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
+from parley.failures import Outcome
+from parley_sender.accept import accepted
+from parley_sender.gate import LOOK, SETTLING, Candidate, Drop, Go, Hold, gate
+from parley_sender.links import LENGTH, code, tracked
+from parley_sender.outcome import Finished, doubtful, settled, worst
+from parley_sender.pace import HORIZON, Pace
+from parley_sender.queue import FLOOR, line
+from parley_sender.status import RANK, TOLD, Told, moved
+from tests.conftest import CONFIG
+
+T0 = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+MESSAGE = UUID(int=7)
+KEYS, NO_KEYS = (Account("a", "acme", "plain", Channel.INAPP, "acme", honours_keys=one) for one in (True, False))
+
+
+# --- statuses --------------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(sorted(set(TOLD.values()))), max_size=5))
+def test_no_order_of_receipts_gives_another_end(told):
+    """Whatever the order, cutting and repetition, a delivery ends where the highest of its receipts is, and never goes back."""
+
+    def end(order: tuple[DeliveryStatus, ...]) -> str:
+        status: str = DeliveryStatus.SENT
+        for one in order:
+            step = moved(status, [Told(one, None)])
+            assert step is None or RANK[step.status] > RANK[status]
+            status = step.status if step else status
+        return status
+
+    at_once = moved(DeliveryStatus.SENT, [Told(one, None) for one in told])
+
+    assert {at_once.status if at_once else DeliveryStatus.SENT} == {end(order) for order in permutations(told)}
+
+
+@pytest.mark.parametrize("status", [DeliveryStatus.SUPPRESSED, DeliveryStatus.EXPIRED])
+def test_what_never_left_is_not_delivered(status):
+    """No receipt moves what was suppressed."""
+    assert moved(status, [Told(DeliveryStatus.READ, None)]) is None
+
+
+def test_every_word_of_a_receipt_is_decided():
+    """Those without a meaning for a status are named here."""
+    assert {ReceiptStatus.QUEUED, ReceiptStatus.DEFERRED, ReceiptStatus.UNKNOWN} == set(ReceiptStatus) - set(TOLD)
+
+
+# --- the gate --------------------------------------------------------------------------------------------------------------------------
+
+
+def candidate(purpose: Purpose = Purpose.REPLY, contact: UUID | None = None, **more: object) -> Candidate:
+    return replace(Candidate(uuid4(), contact or uuid4(), purpose, 1, T0), **more)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_nothing_leaves_after_a_stop_but_its_answer(purpose):
+    """A revoked consent suppresses every purpose; the legally required answer passes."""
+    asked = candidate(purpose, consent=ConsentState.REVOKED)
+
+    assert Drop(DeliveryStatus.SUPPRESSED, "opted_out") == gate(asked, T0)
+    assert Go() == gate(replace(asked, notice="opted_out"), T0)
+
+
+def test_marketing_needs_a_yes():
+    """Without one it waits a moment for a consent that is on its way, then it is suppressed; a reply needs none."""
+    asked = candidate(Purpose.MARKETING)
+
+    assert Hold(T0 + LOOK) == gate(asked, T0)
+    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(asked, T0 + SETTLING)
+    assert Go() == gate(replace(asked, consent=ConsentState.GRANTED), T0)
+    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(replace(asked, consent=ConsentState.PENDING), T0 + SETTLING)
+    assert Go() == gate(candidate(Purpose.REPLY), T0)
+
+
+def test_what_is_too_late_does_not_leave():
+    """Not even a notice."""
+    assert Drop(DeliveryStatus.EXPIRED, "expired") == gate(candidate(expires_at=T0, notice="help"), T0)
+
+
+# --- the pace --------------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.5, 500), st.integers(1, 20), st.lists(st.tuples(st.floats(0, 0.5), st.lists(st.integers(1, 4), max_size=30)), max_size=30))
+def test_no_sliding_second_sees_more_than_rate_and_burst(rate, burst, turns):
+    """However often and with whatever sizes it is asked; a message above the burst counts once with its excess."""
+    pace, now, sent = Pace.empty(rate, burst, 0.0), 0.0, list[tuple[float, int]]()
+    for wait, units in turns:
+        now += wait
+        pace, times = pace.plan(units, now)
+        sent += zip(times, units, strict=False)
+    at = [time for time, _ in sent]
+    most = [sum(unit for _, unit in sent[place : bisect_left(at, time + 1 - 1e-9)]) for place, time in enumerate(at)]
+
+    assert at == sorted(at)
+    assert all(one <= rate + max(burst, 4) + 1e-6 for one in most)
+
+
+def test_a_backlog_uses_the_rate():
+    """A loop that wakes late by up to half a horizon loses nothing."""
+    pace, now, sent = Pace.empty(100, 1, 0.0), 0.0, 0
+    while now < 60:
+        pace, times = pace.plan([1] * 50, now)
+        sent += len(times)
+        now += HORIZON / 2 + HORIZON / 3
+
+    assert 0.97 * 6000 <= sent <= 6001
+
+
+def test_a_takeover_begins_empty():
+    """The last holder may have spent the whole second."""
+    pace, times = Pace.empty(10, 10, 100.0).plan([1], 100.0)
+
+    assert [] == times
+    assert 100.0 < pace.next_at(100.0) < 100.2
+
+
+def test_a_429_pauses_and_the_rate_grows_back():
+    """Nothing within the pause; half the rate after it; all of it later. Many at once count as one."""
+    pace = Pace.empty(100, 1, 0.0).throttled(1.0, 5.0).throttled(1.1, None)
+
+    assert [] == pace.plan([1], 2.0)[1]
+    assert 6.0 == pace.next_at(2.0)
+    assert pace.speed(6.0) == pytest.approx(0.5 * pace.speed(100.0))
+
+
+# --- whose turn ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_replies_pass_a_campaign():
+    """Before transactional, before marketing."""
+    waiting = {purpose: [candidate(purpose)] for purpose in reversed(Purpose)}
+
+    assert list(Purpose) == [one.purpose for one, _ in line(waiting, 0.0)]
+
+
+@given(st.integers(1, 50))
+def test_marketing_keeps_its_floor(each):
+    """However few leave at a time, of a thousand messages a tenth is marketing while replies never end."""
+    owed, sent = 0.0, []
+    while len(sent) < 1000:
+        waiting = {Purpose.REPLY: [candidate() for _ in range(each)], Purpose.MARKETING: [candidate(Purpose.MARKETING) for _ in range(each)]}
+        for one, after in list(line(waiting, owed))[:each]:
+            owed = after
+            sent.append(one.purpose)
+
+    assert 1000 * FLOOR * 0.85 <= sent[:1000].count(Purpose.MARKETING) <= 1000 * FLOOR * 1.15
+
+
+def test_a_contact_gets_one_message_at_a_time():
+    """The first of theirs in the line; the others wait for its end."""
+    contact = uuid4()
+    waiting = {Purpose.REPLY: [candidate(contact=contact)], Purpose.MARKETING: [candidate(Purpose.MARKETING, contact), candidate(Purpose.MARKETING)]}
+
+    assert [Purpose.REPLY, Purpose.MARKETING] == [one.purpose for one, _ in line(waiting, 0.0)]
+
+
+# --- links -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_links_are_replaced_and_the_sentence_stays():
+    """Also where a Korean particle or a full stop follows at once; our own links stay as they are."""
+    text = "보기: https://a.example/x?y=1을 (http://b.example). https://p.example/l/abc"
+    short, links = tracked(text, MESSAGE, b"s", "https://p.example")
+    first, second = code(b"s", MESSAGE, 0), code(b"s", MESSAGE, 1)
+
+    assert {first: "https://a.example/x?y=1", second: "http://b.example"} == links
+    assert f"보기: https://p.example/l/{first}을 (https://p.example/l/{second}). https://p.example/l/abc" == short
+
+
+@given(st.uuids(), st.uuids(), st.integers(0, 3))
+def test_codes_differ_by_message_and_secret(one, other, place):
+    """The same asked again is the same; nothing else is."""
+    assert code(b"s", one, place) == code(b"s", one, place)
+    assert (one == other) == (code(b"s", one, place) == code(b"s", other, place))
+    assert code(b"t", one, place) != code(b"s", one, place)
+    assert len(code(b"s", one, place)) == LENGTH
+
+
+# --- the end of a call -----------------------------------------------------------------------------------------------------------------
+
+
+def finished(kind: str | None, failures: int = 0, purpose: Purpose = Purpose.REPLY, **more: object) -> Finished:
+    outcome = Outcome(kind, **more) if kind else None
+    return Finished(MESSAGE, purpose, failures + 1, failures, 0, outcome, T0, T0)
+
+
+@pytest.mark.parametrize(
+    "call, account, status, failures",
+    [
+        (finished("accepted"), NO_KEYS, DeliveryStatus.SENT, 0),
+        (finished("permanent", code="21211"), NO_KEYS, DeliveryStatus.FAILED, 0),
+        (finished("opted_out"), NO_KEYS, DeliveryStatus.FAILED, 0),
+        (finished("permanent", scope="account"), NO_KEYS, DeliveryStatus.QUEUED, 1),
+        (finished("transient"), NO_KEYS, DeliveryStatus.QUEUED, 1),
+        (finished("transient", failures=4), NO_KEYS, DeliveryStatus.FAILED, 5),
+        (finished("throttled", failures=3), NO_KEYS, DeliveryStatus.QUEUED, 3),
+        (finished("unknown"), NO_KEYS, DeliveryStatus.UNKNOWN, 0),
+        (finished("unknown"), KEYS, DeliveryStatus.QUEUED, 1),
+        (finished("unknown", failures=4), KEYS, DeliveryStatus.UNKNOWN, 5),
+        (finished(None, failures=2), NO_KEYS, DeliveryStatus.QUEUED, 2),
+    ],
+)
+def test_the_end_of_a_call(call, account, status, failures):
+    """Which status follows, and whether it counts against the schedule."""
+    after = settled(call, account, T0)
+
+    assert (status, failures) == (after.status, after.failures)
+
+
+def test_a_pause_that_is_asked_for_is_kept():
+    """Of a 429 as of an outage."""
+    for kind in ("throttled", "transient"):
+        assert settled(finished(kind, retry_after=timedelta(minutes=9)), NO_KEYS, T0).due_at >= T0 + timedelta(minutes=9)
+
+
+def test_a_doubtful_call_is_repeated_only_under_a_key_that_counts():
+    """Else nobody knows, and nobody sends again."""
+    assert (DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN) == (doubtful(KEYS), doubtful(NO_KEYS))
+
+
+def test_parts_end_as_the_last_one_made():
+    """Under the provider's id of the first."""
+    assert Outcome("transient", "503", provider_id="SM1") == worst([Outcome("accepted", provider_id="SM1"), Outcome("transient", "503")])
+
+
+# --- taking a request ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def config():
+    from parley import config as configuration
+
+    names = ("TWILIO_SID", "TWILIO_TOKEN", "META_APP_SECRET", "META_ACCESS_TOKEN", "META_VERIFY_TOKEN", "KEY_SHOP", "KEY_STAFF")
+    return configuration.load(CONFIG, {**{f"ACME_{one}": "x" for one in names}, "ACME_APP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
+
+
+def taken(config, tenant: str = "acme", **more: object):
+    request = MessageRequested(**{"contact_id": uuid4(), "message_id": MESSAGE, "purpose": "reply", "content": Content(text="hi"), **more})
+    event = Envelope(id="e", source="test", time=T0, tenant=tenant, data=request)
+    return accepted(event, request, config, b"s", "https://p.example")
+
+
+def test_a_message_goes_the_first_way_there_is(config):
+    """The named account, else the first channel that the contact and the tenant both have."""
+    both = {Channel.SMS: "+821012345678", Channel.WHATSAPP: "+821012345678"}
+
+    assert "acme-whatsapp" == taken(config, account="acme-whatsapp", addresses=both).lane
+    assert "acme-sms" == taken(config, channels=("telegram", "sms"), addresses=both).lane
+    assert "acme-sms" == taken(config, account="gone", channels=("sms",), addresses=both).lane
+
+
+def test_without_a_way_it_is_suppressed(config):
+    """Also where the account is another tenant's: that one must not be used, nor seen."""
+    for request in (taken(config, channels=("email",), addresses={Channel.EMAIL: "a@b.example"}),
+                    taken(config, "other", account="acme-sms", channels=("sms",), addresses={Channel.SMS: "+821012345678"})):  # fmt: skip
+        assert (DeliveryStatus.SUPPRESSED, "no_route") == (request.status, request.reason)
+
+
+def test_links_are_tracked_for_campaigns_alone(config):
+    """And the price is that of the text as it leaves."""
+    common = {"channels": ("sms",), "addresses": {Channel.SMS: "+821012345678"}, "content": Content(text="see https://a.example/" + "x" * 200)}
+    plain, campaign = taken(config, **common), taken(config, **common, campaign="c", purpose="marketing")
+
+    assert ({}, 2) == (plain.links, plain.units)
+    assert (["https://a.example/" + "x" * 200], 1) == (list(campaign.links.values()), campaign.units)
