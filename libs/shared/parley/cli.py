@@ -98,6 +98,26 @@ def twin(
 
 
 @app.command()
+def demo(
+    customers: Annotated[int, typer.Option(help="How many customers come in a run.", min=1, max=20_000)] = 200,
+    seed: Annotated[int, typer.Option(help="Number that all customers and draws belong to.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="End after one run and its summary.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as the last line of standard output, as JSON.")] = False,
+    data: Annotated[Path, typer.Option(help="Directory for the servers' data, logs and the ledger.")] = Path(".parley"),
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Listen on any free ports instead of 8001 to 8004 and 9100.")] = False,
+) -> None:
+    """Run the sample shop with simulated customers against the provider twin; exit status 1 when something was lost or sent that must not be."""
+    from parley.demo.run import Options, run
+    from parley.local import StackError
+
+    try:
+        status = run(settings_.read(), Options(customers, seed, once, json, data, free_ports))
+    except StackError as error:
+        _refuse(error)
+    raise typer.Exit(status)
+
+
+@app.command()
 def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs")) -> None:
     """Write what is made from the code: contract, settings, metrics, the schemas of the services."""
     from parley import contractdocs, log, referencedocs, schemadocs
