@@ -26,14 +26,13 @@ def _service(name: str) -> None:
 
     settings = settings_.read()
     log.configure(settings, name)
-    _needs(settings, "kafka", "database")
+    _needs_servers(settings)
     _run(service.run(import_module(f"parley_{name}.app").SERVICE, settings))
 
 
-def _needs(settings: settings_.Settings, *names: str) -> None:
-    missing = [f"PARLEY_{name.upper()}" for name in names if not str(getattr(settings, name)).strip("*")]
-    if not settings.database.get_secret_value() and "PARLEY_DATABASE" not in missing:
-        missing.append("PARLEY_DATABASE")
+def _needs_servers(settings: settings_.Settings) -> None:
+    given = {"PARLEY_KAFKA": settings.kafka, "PARLEY_DATABASE": settings.database.get_secret_value()}
+    missing = [name for name, value in given.items() if not value]
     if missing:
         raise settings_.SettingsError(f"{' and '.join(missing)} must be set: `parley up` starts both on this machine and prints what to set")
 
