@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
@@ -25,12 +25,18 @@ PUBLISH_TIMEOUT = 30.0
 POLL_MS = 10
 """FastStream sleeps this long again after an empty poll: it is the latency of a quiet topic."""
 MAX_POLL_MS = 600_000
+RECORD_BYTES = 8_388_608
+"""Bytes of a record at most: a webhook's body of several megabytes, in base64. Kafka's own limit of 1 MiB would refuse it for ever."""
 REBALANCE_MS = 60_000
 """Above the longest drain, else a member that finishes its step is thrown out of the group."""
 
 
 class BusUnavailable(Exception):
     """Kafka did not acknowledge in time. What was published may or may not be on the bus: publish it again."""
+
+
+class TooLarge(BusUnavailable):
+    """A record is larger than the bus takes. Another try will not help."""
 
 
 class Bus:
@@ -62,6 +68,8 @@ class Bus:
                 producer = await self._current()
                 sent = [await producer.send(self.prefix + topic, value, key=key, headers=headers) for topic, key, headers, value in records]
                 await asyncio.gather(*sent)
+        except MessageSizeTooLargeError as error:
+            raise TooLarge(str(error)) from error
         except (KafkaError, TimeoutError, OSError) as error:
             self._retire(producer)
             raise BusUnavailable(f"{type(error).__name__}: {error}") from error
@@ -76,7 +84,8 @@ class Bus:
                 if self.prefix + name in there:
                     continue
                 policy = "compact" if name in COMPACTED else "delete"
-                topic = NewTopic(self.prefix + name, self._settings.partitions, self._settings.replication, topic_configs={"cleanup.policy": policy})
+                options = {"cleanup.policy": policy, "max.message.bytes": str(RECORD_BYTES)}
+                topic = NewTopic(self.prefix + name, self._settings.partitions, self._settings.replication, topic_configs=options)
                 with contextlib.suppress(TopicAlreadyExistsError):
                     await admin.create_topics([topic])
         finally:
@@ -125,7 +134,7 @@ class Bus:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0,
+                    client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, max_request_size=RECORD_BYTES, linger_ms=0,
                     request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
                 )  # fmt: skip
                 try:

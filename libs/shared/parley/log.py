@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 
 from parley.settings import Settings
 
+PERSONAL = re.compile(r"\+\d{6,15}\b|[\w.+-]+@[\w-]+\.[\w.-]+")
+"""Phone numbers and e-mail addresses, wherever they stand in a sentence."""
 PRIVATE = frozenset({"address", "text", "body", "phone", "email", "token", "secret", "authorization"})
+CUT = "[cut]"
 
 
 def configure(settings: Settings, service: str) -> None:
@@ -24,8 +30,8 @@ def configure(settings: Settings, service: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _without_private,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_traced),
+            without_people,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -36,8 +42,17 @@ def configure(settings: Settings, service: str) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
 
 
-def _without_private(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A last guard: a field that would show a person is cut, wherever it was logged."""
-    for name in PRIVATE & event.keys():
-        event[name] = "[cut]"
+def without_people(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A last guard: what would show a person is cut, in a field of its own or in a sentence of somebody else's."""
+    for name, value in event.items():
+        if name in PRIVATE:
+            event[name] = CUT
+        elif isinstance(value, str):
+            event[name] = PERSONAL.sub(CUT, value)
     return event
+
+
+def _traced(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """The trace without PostgreSQL's DETAIL, which shows the row."""
+    lines = traceback.format_exception(*exc_info)
+    return "".join(line.partition("\nDETAIL:")[0].rstrip("\n") + "\n" for line in lines).rstrip()

@@ -51,7 +51,9 @@ class Metrics:
             "repeats": counter("repeats", "Events dropped because their effect was there already", ("stage",)),
             "gaps": counter("gaps", "Gaps in offsets: reread after a rebalance, or accepted because the records are gone", ("stage", "kind")),
             "batch_seconds": histogram("batch_seconds", "Time of one step, from records to published outputs", ("stage",), BATCH),
-            "lag_seconds": gauge("lag_seconds", "Age of the newest event applied, by the event's own time", ("stage",)),
+            "lag_seconds": gauge(
+                "lag_seconds", "How far the stage is behind, by the time of the last event it applied; 0 when there is nothing to do", ("stage",)
+            ),
             "lag_records": gauge("lag_records", "Records between the cursor and the end of the log", ("stage",)),
             "requests": counter("requests", "HTTP requests answered", ("route", "status")),
             "queue_depth": gauge("queue_depth", "Messages waiting to be sent", ("lane", "purpose")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar
 
 import orjson
@@ -13,9 +14,12 @@ from starlette.responses import Response
 from parley.config import Config, Key
 from parley.wire import in_words
 
-TITLES = {400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed", 409: "Conflict",
+TITLES = {400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed", 408: "Too slow", 409: "Conflict",
           413: "Too large", 415: "Unsupported media type", 422: "Not processable", 429: "Too many requests", 500: "Internal error",
           503: "Not available now"}  # fmt: skip
+
+BODY_WITHIN = 20.0
+"""Seconds that a body may take: no caller holds a connection open for longer."""
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -42,10 +46,20 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
 
 
 async def limited_body(request: Request, limit: int) -> bytes:
-    """The body, never more than `limit` bytes of it in memory. Raises 413 above."""
+    """The body, never more than `limit` bytes of it in memory. Raises 413 above, 408 when it comes too slowly."""
     told = request.headers.get("content-length", "0")
-    if not told.isdigit() or int(told) > limit:
+    if not (told.isascii() and told.isdigit()):
+        raise Problem(400, "Content-Length is no number.")
+    if len(told) > 18 or int(told) > limit:
         raise Problem(413, f"The body is over {limit} bytes.")
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await _read(request, limit)
+    except TimeoutError as error:
+        raise Problem(408, f"The body did not come within {BODY_WITHIN:.0f} seconds.", headers={"Connection": "close"}) from error
+
+
+async def _read(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():

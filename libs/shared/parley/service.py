@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import asyncpg
 import structlog
-import uvicorn
 from aiokafka.errors import KafkaError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from parley import config, database, problem
+from parley import config, database, web
 from parley.bus import Bus
 from parley.config import Config
 from parley.database import Pool
@@ -77,17 +71,30 @@ class Service:
 async def run(service: Service, settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `ConfigError` before anything is started when the configuration cannot be used."""
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+
+    def stop() -> None:
+        if not stopping.is_set():  # a second signal does not cut the drain short
+            stopping.set()
+            main.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    async with running(service, settings) as service_:
-        log.info("ready", service=service.name, port=service_.port)
-        stop = asyncio.create_task(stopping.wait())
-        done, _ = await asyncio.wait([stop, *service_.tasks], return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        log.info("stopping", service=service.name)
-        for task in done - {stop}:
-            task.result()
+        loop.add_signal_handler(number, stop)
+    try:
+        async with running(service, settings) as one:
+            log.info("ready", service=service.name, port=one.port)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(one.tasks, return_when=asyncio.FIRST_COMPLETED)
+            stopping.set()
+            log.info("stopping", service=service.name)
+            for task in one.tasks:
+                if task.done():
+                    task.result()
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+        log.info("stopped before it was up", service=service.name)
 
 
 @dataclass
@@ -105,6 +112,7 @@ async def running(service: Service, settings: Settings) -> AsyncIterator[Running
     """The service, started; stopped in order at the end: streams drain, workers end, then the connections close."""
     configuration = config.load(settings.config)
     async with contextlib.AsyncExitStack() as stack:
+        socket = stack.enter_context(web.bound(settings.host, settings.port or PORTS[service.name]))
         pool = await _patiently("PostgreSQL", lambda: database.connect(settings.database.get_secret_value(), service.name))
         stack.push_async_callback(_close, pool)
         await _patiently("PostgreSQL", lambda: database.migrate(pool, service.name, *service.packages))
@@ -115,13 +123,13 @@ async def running(service: Service, settings: Settings) -> AsyncIterator[Running
         parts = await service.build(context)
         streams = [Stream(stage, pool, bus, settings, context.metrics, context.clock) for stage in parts.stages]
         await _patiently("Kafka", bus.broker.start)
-        server, port = await _listen(_application(context, parts, streams), settings, service.name)
+        application = web.application(parts.routes, streams, context.metrics, settings.stuck)
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]
-        tasks += [asyncio.create_task(_watch(stream)) for stream in streams]
-        tasks.append(asyncio.create_task(server))
+        tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]
+        tasks.append(asyncio.create_task(web.serve(application, socket), name="endless"))
         try:
-            yield Running(port, context, streams, tasks)
+            yield Running(socket.getsockname()[1], context, streams, tasks)
         finally:
             stopping.set()
             await asyncio.gather(*(stream.stop() for stream in streams))
@@ -146,9 +154,6 @@ async def _close(pool: Pool) -> None:
 
 async def _watch(stream: Stream) -> None:
     """Keeps the lag known; what it costs is one request to Kafka every few seconds."""
-    task = asyncio.current_task()
-    assert task is not None
-    task.set_name("endless")
     while True:
         with contextlib.suppress(KafkaError, TimeoutError, OSError):
             await stream.lag()
@@ -167,67 +172,3 @@ async def _patiently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:
             log.warning("waiting for " + what, cause=f"{type(error).__name__}: {error}", again_in=pause)
         await asyncio.sleep(pause)
         pause = min(5.0, pause * 2)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The service has its own signals."""
-        yield
-
-
-async def _listen(application: Starlette, settings: Settings, name: str) -> tuple[Coroutine[Any, Any, None], int]:
-    options = uvicorn.Config(
-        application, host=settings.host, port=settings.port or PORTS[name], log_config=None, access_log=False, http="httptools",
-        ws="none", lifespan="off", timeout_keep_alive=75, server_header=False, date_header=False, backlog=2048,
-    )  # fmt: skip
-    server = _Server(options)
-    try:
-        socket = options.bind_socket()
-    except SystemExit as error:
-        raise OSError(f"port {options.port} is in use: set PARLEY_PORT to another, or stop what listens there") from error
-    port: int = socket.getsockname()[1]
-    return _serve(server, socket), port
-
-
-async def _serve(server: _Server, socket: object) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    task.set_name("endless")
-    try:
-        await server.serve(sockets=[socket])  # type: ignore[list-item]
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await server.shutdown()
-
-
-def _application(context: Context, parts: Parts, streams: Sequence[Stream]) -> Starlette:
-    async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(_: Request) -> Response:
-        reasons = [reason for stream in streams if (reason := await _unready(stream, context.settings.stuck))]
-        return problem.document(503, "; ".join(reasons)) if reasons else PlainTextResponse("ready\n")
-
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(context.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    async def failed(request: Request, error: Exception) -> Response:
-        log.error("request failed", path=request.scope.get("path"), exc_info=error)
-        return problem.document(500, "The request could not be answered; the log of the service says why.")
-
-    own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *parts.routes], exception_handlers={HTTPException: problem.on_http_exception, Exception: failed})
-
-
-async def _unready(stream: Stream, stuck: float) -> str | None:
-    """Why a stage is not ready: stopped, or no progress though there is lag. A live task proves nothing."""
-    if stream.stopped:
-        return stream.stopped
-    try:
-        lag = await stream.lag()
-    except (KafkaError, TimeoutError, OSError) as error:
-        return f"{stream.stage.name}: Kafka does not answer ({type(error).__name__})" if stream.idle_seconds() > stuck else None
-    if lag and stream.idle_seconds() > stuck:
-        return f"{stream.stage.name}: no progress for {stream.idle_seconds():.0f} s with {lag} records to go"
-    return None

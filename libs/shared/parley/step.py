@@ -141,6 +141,20 @@ def dead_letter(stage: str, entry: Broken) -> Record:
     return DEAD_TOPIC, record.key or b"", [*record.headers, *said], record.value or b""
 
 
+def about(part: Sequence[Entry]) -> dict[str, str | int]:
+    """What the log says of a part: the ids of an event that stands alone, else only how many there are. Never what an event contains."""
+    if len(part) != 1:
+        return {"events": len(part)}
+    entry = part[0]
+    place: dict[str, str | int] = {"topic": entry.place.topic, "partition": entry.place.partition, "offset": entry.offset}
+    if isinstance(entry, Arrived):
+        contact = getattr(entry.event.data, "contact_id", None)
+        return {"event_id": entry.event.id, "tenant": entry.event.tenant, **({"contact_id": str(contact)} if contact else {}), **place}
+    told = {name: raw.decode(errors="replace")[:200] for name, raw in entry.record.headers}
+    ids = {"event_id": "ce_id", "tenant": "ce_tenant", "contact_id": "ce_subject"}
+    return {ours: told[theirs] for ours, theirs in ids.items() if told.get(theirs)} | place
+
+
 def counted(names: Iterable[str]) -> Counter[str]:
     return Counter(names)
 

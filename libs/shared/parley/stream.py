@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -70,6 +70,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._cursors: dict[Place, int] = {}
         self._assigned: set[Place] = set()
         self._suspects: dict[Place, tuple[int, int]] = {}
+        self._reached: dict[Place, datetime] = {}
         self._limit = DeadLimit(settings.dead_streak, settings.dead_ratio)
         self._turn = asyncio.Lock()
         self._leaving = asyncio.Event()
@@ -109,6 +110,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._drain()
         self._cursors.clear()
         self._suspects.clear()
+        self._reached.clear()
         self._assigned = set()
 
     async def stop(self) -> None:
@@ -117,17 +119,28 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._drain()
 
     async def lag(self) -> int:
-        """Records between the cursors and the end of the log. Raises KafkaError or TimeoutError when that cannot be known."""
-        consumer = self._subscriber.consumer
-        places = dict(self._cursors)
-        if consumer is None or not places:
-            return 0
-        ends = await asyncio.wait_for(consumer.end_offsets([TopicPartition(*place) for place in places]), 5)
-        lag = sum(max(0, int(end) - places[Place(one.topic, one.partition)]) for one, end in ends.items())
+        """Records between where this process stands and the end of the log. Raises KafkaError or TimeoutError when that cannot be known."""
+        async with asyncio.timeout(5):
+            behind = await self._behind()
+        now, lag = self._clock(), sum(behind.values())
+        self._reached |= {place: now for place, count in behind.items() if count == 0}
+        late = max((now - self._reached.setdefault(place, now) for place in behind), default=timedelta())
         self._metrics.lag_records.labels(self.stage.name).set(lag)
+        self._metrics.lag_seconds.labels(self.stage.name).set(max(0.0, late.total_seconds()))
         if lag == 0:
             self._progress = time.monotonic()
         return lag
+
+    async def _behind(self) -> dict[Place, int]:
+        """Records to go by partition: from its cursor, or, while the database does not give that, from the offset that Kafka was told."""
+        consumer = self._subscriber.consumer
+        places = sorted(self._assigned | self._cursors.keys())
+        if consumer is None or not places:
+            return {}
+        ends = await consumer.end_offsets([TopicPartition(*place) for place in places])
+        told = {place: await consumer.committed(TopicPartition(*place)) or 0 for place in places if place not in self._cursors}
+        stands = told | self._cursors
+        return {place: max(0, int(ends[TopicPartition(*place)]) - stands[place]) for place in places if place in stands}
 
     def idle_seconds(self) -> float:
         """Time since a step last ended, or since there was nothing to do."""
@@ -228,7 +241,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 middle = len(part) // 2
                 parts += [part[middle:], part[:middle]]
             else:
-                log.error("event cannot be processed", stage=self.stage.name, event_id=part[0].event_id, exc_info=guilt)
+                log.error("event cannot be processed", stage=self.stage.name, exc_info=guilt, **step.about(part))
                 parts.append([Broken.of(part[0], f"{type(guilt).__name__}: {guilt}")])
 
     async def _attempt(self, part: Sequence[Entry]) -> Exception | None:
@@ -238,7 +251,8 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if not self._leaving.is_set():
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    caused = await self.stage.apply(connection, good, self._clock()) if good else ()
+                    with structlog.contextvars.bound_contextvars(**step.about(part)):
+                        caused = await self.stage.apply(connection, good, self._clock()) if good else ()
                     outputs = step.outputs(self.stage.name, part, caused, self._clock())
                     packed = {place: cursor.pack([record for _, record in rows]) for place, rows in outputs.items()}
                     moves = [Move(place, self._cursors[place], end, packed.get(place, b"")) for place, end in ends.items()]
@@ -305,11 +319,10 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             metrics.consumed.labels(name, topic).inc(count)
         for topic, count in step.counted(record[0] for rows in outputs.values() for _, record in rows).items():
             metrics.produced.labels(name, topic).inc(count)
-        for topic, count in step.counted(entry.place.topic for entry in part if isinstance(entry, Broken)).items():
-            metrics.dead.labels(name, topic).inc(count)
-        times = [entry.event.time for entry in part if isinstance(entry, Arrived)]
-        if times:
-            metrics.lag_seconds.labels(name).set(max(0.0, (self._clock() - max(times)).total_seconds()))
+        for dead in (entry for entry in part if isinstance(entry, Broken)):
+            metrics.dead.labels(name, dead.place.topic).inc()
+            log.warning("dead letter", stage=name, reason=dead.reason, **step.about([dead]))
+        self._reached |= {entry.place: entry.event.time for entry in part if isinstance(entry, Arrived)}
         self._limit = self._limit.after([isinstance(entry, Broken) for entry in part])
         if reason := self._limit.passed():
             self._stop_for_good(f"{name} stopped: {reason}. See `parley dead list`, mend the cause, then restart")

@@ -51,7 +51,9 @@ def normal(channel: Channel, address: str) -> str:
 
 
 def normalised(customer: Customer) -> Customer:
-    """The customer with every address in normal form. Raises ValueError naming the channel."""
+    """The customer with every address in normal form. Raises ValueError naming the channel, or what cannot be stored."""
+    if any("\0" in text for text in (customer.id or "", *customer.addresses.values())):
+        raise ValueError("customer: NUL characters cannot be stored")
     return customer.model_copy(update={"addresses": {channel: normal(channel, address) for channel, address in customer.addresses.items()}})
 
 

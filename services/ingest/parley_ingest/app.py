@@ -10,6 +10,7 @@ from parley.service import Context, Parts, Service
 from parley_ingest.edge import hook
 from parley_ingest.events import events
 from parley_ingest.normalise import Normalise
+from parley_ingest.repeats import Forget
 from parley_ingest.tracking import Links, Tracking
 
 
@@ -31,6 +32,7 @@ async def build(context: Context) -> Parts:
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
         ],
         stages=[Normalise(context.config), Links()],
+        workers=[tracking, Forget(context)],
     )
 
 

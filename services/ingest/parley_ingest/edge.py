@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from parley import wire
-from parley.bus import BusUnavailable
+from parley.bus import BusUnavailable, TooLarge
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Forged, Malformed, Received
+from parley.channels.shape import Account, Forged, Item, Malformed, Receipt, Received, Unkeyed
 from parley.channels.shape import Request as Hook
 from parley.channels.shape import Response as Answer
 from parley.contracts import Envelope, RawReceived, Record
 from parley.problem import Problem, limited_body
 from parley.service import Context
+from parley_ingest.normalise import customer_event
 
 PUBLISH_WITHIN = 8.0
 """Seconds; below the shortest time-out of a provider that retries (Twilio 15 s, Meta about 20 s)."""
 NEEDED = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "i-twilio-idempotency-token"})
 """Headers that travel on: what the adapter reads. Signatures and credentials stay here."""
+TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 async def hook(request: Request, context: Context) -> Response:
@@ -32,11 +36,13 @@ async def hook(request: Request, context: Context) -> Response:
         raise Problem(404, "There is no such account.")
     now = context.clock()
     arrived = received(request, account, await limited_body(request, context.settings.body_limit))
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return handshake(arrived, account)
     record, answer = taken(arrived, account, now)
     try:
         await context.bus.publish([record], timeout=PUBLISH_WITHIN)
+    except TooLarge as error:
+        raise Problem(413, "The body is larger than the bus takes.") from error
     except BusUnavailable as error:
         raise Problem(503, "Not accepted now; send it again.", headers={"Retry-After": "2"}) from error
     return Response(answer.body, answer.status, dict(answer.headers))
@@ -65,14 +71,15 @@ def taken(arrived: Hook, account: Account, now: datetime) -> tuple[Record, Answe
         provider.verify(arrived, account, now)
     except Forged as error:
         raise Problem(401) from error
+    except Unkeyed as error:
+        raise Problem(503, "The key of the signature is not at hand.") from error
     try:
         items = provider.parse(arrived, account)
     except Malformed as error:
         raise Problem(400, str(error)) from error
-    sender = next((item.address for item in items if isinstance(item, Received)), None)
     data = RawReceived.model_construct(
         account=account.name,
-        sender=sender or "",
+        sender=sender(items, now),
         method=arrived.method,
         query=arrived.query,
         headers={name: value for name, value in arrived.headers.items() if name in NEEDED},
@@ -80,14 +87,30 @@ def taken(arrived: Hook, account: Account, now: datetime) -> tuple[Record, Answe
         received_at=now,
     )
     event = Envelope.model_construct(
-        id=str(wire.natural_id(account.name, now.isoformat(), data.body)),
+        id=str(wire.natural_id("raw", account.name, data.query, data.headers.get("webhook-id", ""), data.body)),
         source=f"parley/hooks/{account.name}",
         time=now,
         tenant=account.tenant,
         subject=None,
-        traceparent=arrived.headers.get("traceparent"),
+        traceparent=trace if TRACE.fullmatch(trace := arrived.headers.get("traceparent", "")) else None,
         started_at=now,
         origin=None,
         data=data,
     )
     return wire.encode(event), provider.answer()
+
+
+def sender(items: Sequence[Item], now: datetime) -> str:
+    """Whose request it is, for the key: what one customer says stays in order, and receipts (in any order right) spread over all partitions.
+
+    A request with several customers goes by the first who writes; providers make such batches of what came at about the same time.
+    """
+    written = next((item.address for item in items if isinstance(item, Received)), None)
+    return written or next((mark for item in items if (mark := _mark(item, now))), "")
+
+
+def _mark(item: Item, now: datetime) -> str:
+    if (event := customer_event(item, now)) is not None:
+        return event.key
+    address: str | None = getattr(item, "address", None)
+    return address or (item.provider_id or "" if isinstance(item, Receipt) else "")

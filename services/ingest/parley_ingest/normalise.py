@@ -31,8 +31,9 @@ from parley.contracts import (
 from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
-from parley.wire import natural_id
-from parley_ingest.addresses import Address, Book, by_channel, normalised, of_customer, scheme
+from parley.wire import caused_id, natural_id
+from parley_ingest import people, repeats
+from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 
 Kind = Literal["text", "choice", "media", "location", "reaction", "system"]
 KINDS: Mapping[str, Kind] = {
@@ -57,6 +58,10 @@ class Found:
     item: Item | CustomerEvent
     at: datetime
 
+    def id_of(self, place: int) -> str:
+        """The id of the event at `place` of what this means: from the natural id alone, the same whatever request it came with."""
+        return str(self.id if place == 0 else caused_id(str(self.id), place))
+
 
 @dataclass(frozen=True)
 class Normalise:
@@ -68,12 +73,13 @@ class Normalise:
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         found = [one for arrived in batch for one in self.read(arrived)]
-        fresh = await _unseen(connection, found)
-        people = [one for one in fresh if not isinstance(one.item, Receipt)]
-        contacts = dict(zip((one.id for one in people), await _contacts(connection, people), strict=True))
-        reachable = await _reachable(connection, [contacts[one.id] for one in people if isinstance(one.item, CustomerEvent)])
+        new = await repeats.unseen(connection, (one.id for one in found))
+        fresh = list({one.id: one for one in reversed(found) if one.id in new}.values())[::-1]
+        persons = [one for one in fresh if not isinstance(one.item, Receipt)]
+        contacts = dict(zip((one.id for one in persons), await people.contacts(connection, [_addresses(one) for one in persons]), strict=True))
+        reachable = await people.reachable(connection, [contacts[one.id] for one in persons if isinstance(one.item, CustomerEvent)])
         return [
-            Caused(one.cause, data, tenant=one.tenant, id=str(one.id) if place == 0 else None, started_at=one.cause.event.started_at or one.at)
+            Caused(one.cause, data, tenant=one.tenant, id=one.id_of(place), started_at=one.cause.event.started_at or one.at)
             for one in fresh
             for place, data in enumerate(meaning(one, contacts.get(one.id), reachable))
         ]
@@ -95,7 +101,7 @@ class Normalise:
         request = Request(data.method, url, data.headers, base64.b64decode(data.body))
         for item in PROVIDERS[account.provider].parse(request, account):
             own = self.config.by_sender(account, getattr(item, "recipient", None))
-            if (read := _customer_event(item)) is not None:
+            if (read := customer_event(item, data.received_at)) is not None:
                 yield Found(arrived, _natural(item, own), own.tenant, own, read, read.occurred_at)
             elif isinstance(item, Received | Receipt | Opted) or (isinstance(item, Engaged) and item.message_id and item.address):
                 yield Found(arrived, _natural(item, own), own.tenant, own, item, data.received_at)
@@ -160,54 +166,22 @@ def _natural(item: Item, account: Account) -> UUID:
         marks = (item.provider_id or str(item.message_id), item.status.value, item.code or "", str(item.watermark or ""), item.address or "")
         return natural_id("receipt", account.name, *marks)
     if isinstance(item, Opted):
-        return natural_id("opted", account.name, item.address, item.state.value, ",".join(item.purposes), str(item.at))
+        return natural_id("opted", account.name, item.address, item.state.value, ",".join(item.purposes), item.provider_id or "", str(item.at))
     if isinstance(item, Engaged):
         which = item.event_id or f"{item.provider_id}:{item.at}"
         return natural_id("engaged", account.name, which, item.kind, item.url or "", item.address or "")
     return natural_id("happened", account.name, item.event_id if isinstance(item, Happened) else item.url)
 
 
-def _customer_event(item: Item) -> CustomerEvent | None:
-    """The customer's event in a generic source's event; None when it names no customer (then it concerns nobody here)."""
+def customer_event(item: Item, received_at: datetime) -> CustomerEvent | None:
+    """The customer's event in a generic source's event; None when it names no customer of the contract's form (then it concerns nobody here)."""
     if not isinstance(item, Happened) or not isinstance(item.data, dict) or "customer" not in item.data:
         return None
     try:
-        event = CustomerEvent.model_validate({"name": item.type, "occurred_at": item.at, "properties": {}, **item.data})
+        event = CustomerEvent.model_validate({"name": item.type, "occurred_at": item.at or received_at, "properties": {}, **item.data})
         return event.model_copy(update={"customer": normalised(event.customer)})
     except (ValidationError, ValueError):
         return None
-
-
-async def _unseen(connection: Connection, found: Sequence[Found]) -> list[Found]:
-    """Those whose natural id is new, once each, in order. Sorted for the database, so that two normalisers never wait for each other crosswise."""
-    ids = sorted({one.id for one in found})
-    rows = await connection.fetch("INSERT INTO seen (id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING id", ids)
-    new = {row["id"] for row in rows}
-    fresh: list[Found] = []
-    for one in found:
-        if one.id in new:
-            new.discard(one.id)
-            fresh.append(one)
-    return fresh
-
-
-async def _contacts(connection: Connection, people: Sequence[Found]) -> list[UUID]:
-    """The contact of each, made where there is none. Race-free: what another normaliser adds meanwhile is read and wins."""
-    asked = [_addresses(one) for one in people]
-    wanted = sorted({address for addresses in asked for address in addresses})
-    while True:
-        book = Book(await _known(connection, wanted))
-        contacts = [book.contact(addresses) for addresses in asked]
-        if not book.added:
-            return contacts
-        rows = sorted(book.added.items())
-        done = await connection.fetch(
-            "INSERT INTO addresses (tenant, scheme, address, contact_id) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])"
-            " ON CONFLICT DO NOTHING RETURNING 1",
-            [one.tenant for one, _ in rows], [one.scheme for one, _ in rows], [one.address for one, _ in rows], [contact for _, contact in rows],
-        )  # fmt: skip
-        if len(done) == len(rows):
-            return contacts
 
 
 def _addresses(one: Found) -> tuple[Address, ...]:
@@ -216,24 +190,3 @@ def _addresses(one: Found) -> tuple[Address, ...]:
         return of_customer(one.tenant, item.customer)
     assert isinstance(item, Received | Opted | Engaged) and item.address
     return (Address(one.tenant, scheme(item.channel, item.address), item.address),)
-
-
-async def _known(connection: Connection, wanted: Sequence[Address]) -> dict[Address, UUID]:
-    rows = await connection.fetch(
-        "SELECT tenant, scheme, address, contact_id FROM addresses JOIN unnest($1::text[], $2::text[], $3::text[])"
-        " AS wanted (tenant, scheme, address) USING (tenant, scheme, address)",
-        [one.tenant for one in wanted], [one.scheme for one in wanted], [one.address for one in wanted],
-    )  # fmt: skip
-    return {Address(row["tenant"], row["scheme"], row["address"]): row["contact_id"] for row in rows}
-
-
-async def _reachable(connection: Connection, contacts: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
-    """The first known address of each scheme, by contact."""
-    found: dict[UUID, dict[str, str]] = {}
-    if contacts:
-        rows = await connection.fetch(
-            "SELECT contact_id, scheme, address FROM addresses WHERE contact_id = ANY($1::uuid[]) ORDER BY found_at, address", contacts
-        )
-        for row in rows:
-            found.setdefault(row["contact_id"], {}).setdefault(row["scheme"], row["address"])
-    return found

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import structlog
@@ -20,15 +21,22 @@ from starlette.responses import HTMLResponse, Response
 from parley import wire
 from parley.bus import Bus, BusUnavailable
 from parley.contracts import EngagementRecorded, Envelope, LinkMinted, Record
-from parley.database import Connection
+from parley.database import OUTSIDE, Connection
 from parley.service import Context
 from parley.step import Arrived, Caused
 
 By = Literal["human", "prefetch", "scanner", "unknown"]
 
-CODE = re.compile(r"^[0-9A-Za-z]{6,40}$")
+CODE = re.compile(r"[0-9A-Za-z]{6,40}")
+SAFE = "!#$%&'()*+,/:;=?@[]~"
+"""Of RFC 3986, what stays as it is in a target; the rest could break a header."""
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 CACHE = 10_000
+WAIT, LOOK_EVERY, WAITING = 2.0, 0.2, 50
+"""Seconds that a click waits for a code which the stage `links` may be about to store, seconds between two looks, and how many may wait at a
+time: who guesses codes costs 250 look-ups a second at most, and takes the wait from others, never their links."""
+LATE = 5_000
+"""Clicks that may wait for the bus; beyond, people are still sent on, and their clicks are not counted (`parley_failed_total` says how many)."""
 RECORD_WITHIN = 2.0
 """Seconds that a click waits for the bus before the person is sent on; it is recorded afterwards."""
 MACHINES = re.compile(
@@ -67,24 +75,52 @@ class Tracking:
     context: Context
     cache: OrderedDict[str, Link] = field(default_factory=OrderedDict)
     late: set[asyncio.Task[None]] = field(default_factory=set)
+    waiting: int = 0
+    """Requests that wait for a code."""
 
     async def follow(self, request: Request) -> Response:
         """`GET /l/{code}`: 302 to where the link leads. Unknown: a 404 page; the target never comes from the request."""
-        link = await self._find(request.path_params["code"])
+        link = await self._found(request.path_params["code"])
         if link is None or not link.url:
-            return HTMLResponse(GONE, 404)
+            return HTMLResponse(GONE, 404, {"cache-control": "no-store"})
         await self._record(link, "clicked", request, link.url)
-        return Response(status_code=302, headers={"location": link.url, "cache-control": "no-store", "referrer-policy": "no-referrer"})
+        target = quote(link.url, safe=SAFE)
+        return Response(status_code=302, headers={"location": target, "cache-control": "no-store", "referrer-policy": "no-referrer"})
 
     async def opened(self, request: Request) -> Response:
         """`GET /o/{code}.gif`: a pixel, whatever the code, so that nobody learns which codes there are."""
-        link = await self._find(request.path_params["code"])
+        link = None
+        with contextlib.suppress(*OUTSIDE):
+            link = await self._find(request.path_params["code"])
         if link is not None:
             await self._record(link, "opened", request, None)
         return Response(PIXEL, headers={"cache-control": "no-store"}, media_type="image/gif")
 
+    async def run(self, stopping: asyncio.Event) -> None:
+        """As a worker: at a stop, clicks that still wait for the bus get a last chance."""
+        await stopping.wait()
+        if self.late:
+            await asyncio.wait(self.late, timeout=self.context.settings.drain / 2)
+
+    async def _found(self, code: str) -> Link | None:
+        """The link; one that sender has only just minted is waited for."""
+        link = await self._find(code)
+        if link is not None or not CODE.fullmatch(code) or self.waiting >= WAITING:
+            return link
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(WAIT):
+                while link is None:
+                    await asyncio.sleep(LOOK_EVERY)
+                    link = await self._find(code)
+        except TimeoutError:
+            return None
+        finally:
+            self.waiting -= 1
+        return link
+
     async def _find(self, code: str) -> Link | None:
-        if not CODE.match(code):
+        if not CODE.fullmatch(code):
             return None
         if (link := self.cache.get(code)) is not None:
             self.cache.move_to_end(code)
@@ -99,6 +135,9 @@ class Tracking:
 
     async def _record(self, link: Link, kind: Literal["opened", "clicked"], request: Request, url: str | None) -> None:
         """Puts the engagement on the bus. While the bus is away the person does not wait: the record follows as soon as it can."""
+        if len(self.late) >= LATE:
+            self.context.metrics.failed.labels("engagement", "full").inc()
+            return
         record = engagement(link, kind, url, classify(request.method, request.headers), self.context.clock())
         task = asyncio.create_task(_until_published(self.context.bus, record))
         self.late.add(task)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from parley.contracts import Data, Envelope, MessageReceived
 from parley.keyed import Keyed
 from parley.service import Context, Parts, Service
 from parley_router import api, catalogue
-from parley_router.decide import decide
+from parley_router.decide import decided
 from parley_router.state import ContactState, labels
+
+log = structlog.get_logger()
 
 
 async def build(context: Context) -> Parts:
@@ -19,7 +23,10 @@ async def build(context: Context) -> Parts:
     book = catalogue.load(context.settings.config / "flows", languages)
 
     def bound(state: ContactState | None, event: Envelope, now: datetime) -> tuple[ContactState, Sequence[Data]]:
-        return decide(state, event, now, book)
+        found = decided(state, event, now, book)
+        for trouble in found.troubles:
+            log.warning("could not be done", trouble=trouble, event_id=event.id, contact_id=event.subject, tenant=event.tenant)
+        return found.state, found.results
 
     repeats = context.metrics.repeats.labels("router")
     stage = Keyed("router", (MessageReceived.topic,), "contacts", ContactState, bound, labels, repeats.inc)
