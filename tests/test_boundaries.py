@@ -15,7 +15,7 @@ PACKAGES = {
 ACTING = {
     "parley": "__main__ bus cli config contractdocs cursor database deadletters keyed log problem referencedocs schemadocs service step stream"
     " web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
-    "parley_ingest": "app edge events normalise tracking",
+    "parley_ingest": "app edge events normalise people repeats tracking",
     "parley_router": "api app catalogue",
     "parley_sender": "api app call depth intake lane lanes ledger receipts",
     "parley_analytics": "api app gauges stage",
@@ -24,11 +24,12 @@ ACTING = {
 
 WORLD = {
     *("aiohttp", "aiokafka", "asyncio", "asyncpg", "ctypes", "faststream", "fcntl", "http", "importlib", "logging", "multiprocessing", "os"),
-    *("requests", "rich", "secrets", "select", "shutil", "signal", "socket", "ssl", "starlette", "structlog", "subprocess", "sys", "tempfile"),
+    *("requests", "rich.live", "secrets", "select", "shutil", "signal", "socket", "ssl", "starlette", "structlog", "subprocess", "sys", "tempfile"),
     *("threading", "time", "typer", "urllib.request", "uvicorn", "uvloop"),
 }
-"""Imports by which a module could do something, wait, or read a clock. `random` is not among them: a `Random` with a seed is a value."""
-CALLS = {"input", "open", "print", "uuid1", "uuid4"}
+"""Imports by which a module could do something, wait, or read a clock. `random` is not among them: a `Random` with a seed is a value;
+nor is `rich`: a table is one too, and only its console writes it."""
+CALLS = {"Console", "input", "open", "print", "uuid1", "uuid4"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("uuid", "uuid1"), ("uuid", "uuid4")}
 FILES = {"glob", "iterdir", "mkdir", "read_bytes", "read_text", "unlink", "write_bytes", "write_text"}
 KAFKA = {"AIOKafkaAdminClient", "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaBroker"}

@@ -42,4 +42,4 @@ CREATE TABLE seen (
     seen_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT seen_pkey PRIMARY KEY (id)
 );
-CREATE INDEX seen_by_age ON seen USING brin (seen_at);
+CREATE INDEX seen_by_age ON seen USING btree (seen_at);
