@@ -114,7 +114,8 @@ def _controller_port(note: Path) -> int:
 
 async def _format(command: list[str], properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-    tool = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties)]
+    # With a `=`, for one id in 64 begins with a dash and would be read as an option.
+    tool = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     process = await asyncio.create_subprocess_exec(*tool, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
     said, _ = await process.communicate()
     if process.returncode:
