@@ -48,21 +48,29 @@ def busy() -> Iterator[int]:
         yield one.getsockname()[1]
 
 
+def told(process: subprocess.Popen[str]) -> tuple[str, ...]:
+    """The ports that `parley up` tells once it is up; where it tells none, what it said instead."""
+    line = process.stdout.readline()
+    found = SET.fullmatch(line)
+    assert found, f"{line!r}, and: {process.communicate(timeout=60)[1]}"
+    return found.groups()
+
+
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that are still there; the kernel may take a moment to end an orphan."""
     return psutil.wait_procs(processes, timeout=5)[1]
 
 
 def session(data: Path, end: signal.Signals) -> tuple[int, bool, list[psutil.Process]]:
-    """One `parley up`, ended by `end`: its exit status, whether it told the ports it was given, its children that are left."""
+    """One `parley up`, ended by `end`: its exit status, whether it told the ports that it was given, its children that are left."""
     kafka, postgres = free_port(), free_port()
     with running("up", "--data", data, kafka_port=kafka, postgres_port=postgres) as process:
-        told = SET.fullmatch(process.stdout.readline())
+        right = told(process) == (str(kafka), str(postgres))
         children = psutil.Process(process.pid).children()
         process.send_signal(end)
         process.communicate(timeout=60)
     assert len(children) == 2
-    return process.returncode, told is not None and told.groups() == (str(kafka), str(postgres)), left(children)
+    return process.returncode, right, left(children)
 
 
 @pytest.mark.stack
@@ -87,9 +95,9 @@ def test_up_can_be_ended_while_it_starts(tmp_path):
 def test_up_ends_when_a_server_does(tmp_path):
     """Half a stack is none: the loss of one is said, and the other is stopped."""
     with running("up", "--data", tmp_path, kafka_port=free_port(), postgres_port=free_port()) as process:
-        process.stdout.readline()
+        _, port = told(process)
         children = psutil.Process(process.pid).children()
-        next(one for one in children if one.name() == "postgres").kill()
+        next(one for one in children if port in one.cmdline()).kill()
         _, said = process.communicate(timeout=60)
 
     assert (2, []) == (process.returncode, left(children))
