@@ -25,7 +25,7 @@ CHANNELS = {
 """The channel of the account that a provider's samples came to, where it is not SMS."""
 WORDS = {Channel.INAPP: "sendbird"}
 """Our channels in the words of the samples."""
-SENDERS = {"twilio": "+12025550100", "meta": "106540352242922"}
+SENDERS = {"twilio": "+12025550100", "meta": "106540352242922", "sendbird": "agent_001"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def said(item: object) -> dict[str, Any]:
         return {"kind": "control", "type": item.type}
     assert isinstance(item, Happened)
     if item.type in ("message.edited", "message.deleted") and isinstance(item.data, dict):
-        return {"kind": item.type.replace(".", "_"), "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at), **item.data}
+        return {"kind": item.type.replace(".", "_"), "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at),
+                **item.data, "channel": WORDS.get(item.data.get("channel"), item.data.get("channel"))}  # fmt: skip
     return {"kind": "event", "type": item.type, "event_id": item.event_id}
 
 

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import meta, plain, twilio
+from parley.channels import line, meta, plain, sendbird, telegram, twilio
 from parley.channels.shape import Provider
 
-PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({"twilio": twilio, "meta": meta, "plain": plain})
+PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
+    "twilio": twilio,
+    "meta": meta,
+    "plain": plain,
+    "telegram": telegram,
+    "line": line,
+    "sendbird": sendbird,
+})  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

@@ -99,6 +99,8 @@ class Received:
     """The receiving business number or page, where one request carries several."""
     conversation: str | None = None
     """Where an answer goes, when that is not `address`: a group's chat, a channel."""
+    standby: bool = False
+    """Somebody else holds the conversation for now (LINE's module channels): this is to be known, and not to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Receipt:
     """All messages to `address` up to this time (Messenger's reads)."""
     event_id: str | None = None
     """The provider's id of this very telling, where it has one."""
+    conversation: str | None = None
+    """The chat that a `watermark` speaks of, where that is not `address`: messages went there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,8 @@ class Outgoing:
     """Where the provider shall call back, where it is told so with each message."""
     token: str | None = None
     """The access token of the account, where the provider wants one that is fetched first (see `TokenProvider`)."""
+    unsubscribe_url: str | None = None
+    """Where one POST unsubscribes without a question (RFC 8058). E-mail carries it in its headers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,15 +116,18 @@ def document(body: bytes) -> dict[str, Any]:
 
     A text that was cut inside an emoji spoils itself, not the messages beside it.
     """
-    if b"\\u" not in body:
-        return json_object(body)
-    try:
-        value = _storable(json.loads(body, parse_constant=_no_constant))
-    except (ValueError, RecursionError) as error:
-        raise Malformed("The body is not JSON.") from error
+    value = _stored(body)
     if not isinstance(value, dict):
         raise Malformed("The body is not a JSON object.")
     return value
+
+
+def documents(body: bytes) -> list[dict[str, Any]]:
+    """The objects in a body that is a JSON list, with texts as in `document`. Raises `Malformed`."""
+    value = _stored(body)
+    if not isinstance(value, list):
+        raise Malformed("The body is not a JSON list.")
+    return items(value)
 
 
 def storable(text: str) -> str:
@@ -162,6 +165,11 @@ def pieces(text: str, limit: int) -> list[str]:
     return [*found, text] if text else found
 
 
+def fitting(text: str, units: int) -> int:
+    """How many characters of the text surely fit into so many UTF-16 units: half of them where an emoji may count twice."""
+    return units // 2 if any(one > "\uffff" for one in text) else units
+
+
 def retry_after(response: Response) -> timedelta | None:
     """The pause that `Retry-After` asks for: seconds, or a date, counted from the answer's own `Date`."""
     headers = {name.lower(): value for name, value in response.headers.items()}
@@ -173,6 +181,14 @@ def retry_after(response: Response) -> timedelta | None:
         return max(timedelta(0), parsedate_to_datetime(asked) - parsedate_to_datetime(headers["date"]))
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
+
+
+def _stored(body: bytes) -> Any:
+    """The JSON of a body; read by the tolerant reader only where an escape may hide what cannot be stored. Raises `Malformed`."""
+    try:
+        return _storable(json.loads(body, parse_constant=_no_constant)) if b"\\u" in body else orjson.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The body is not JSON.") from error
 
 
 def _storable(value: Any) -> Any:
