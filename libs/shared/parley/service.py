@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -28,6 +28,11 @@ log = structlog.get_logger()
 LAG_EVERY = 5.0
 
 T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Worker(Protocol):
@@ -47,7 +52,7 @@ class Context:
     pool: Pool
     bus: Bus
     metrics: Metrics
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    clock: Clock = utc_now
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(service: Service, settings: Settings) -> AsyncIterator[Running]:
+async def running(service: Service, settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Running]:
     """The service, started; stopped in order at the end: streams drain, workers end, then the connections close."""
     configuration = config.load(settings.config)
     async with contextlib.AsyncExitStack() as stack:
@@ -119,7 +124,7 @@ async def running(service: Service, settings: Settings) -> AsyncIterator[Running
         bus = Bus(settings, client=f"parley-{service.name}")
         stack.push_async_callback(bus.stop)
         await _patiently("Kafka", bus.ensure_topics)
-        context = Context(settings, configuration, pool, bus, Metrics())
+        context = Context(settings, configuration, pool, bus, Metrics(), clock)
         parts = await service.build(context)
         streams = [Stream(stage, pool, bus, settings, context.metrics, context.clock) for stage in parts.stages]
         await _patiently("Kafka", bus.broker.start)

@@ -36,8 +36,8 @@ async def hook(request: Request, context: Context) -> Response:
         raise Problem(404, "There is no such account.")
     now = context.clock()
     arrived = received(request, account, await limited_body(request, context.settings.body_limit))
-    if request.method in ("GET", "HEAD"):
-        return handshake(arrived, account)
+    if (greeting := handshake(arrived, account)) is not None:
+        return greeting
     record, answer = taken(arrived, account, now)
     try:
         await context.bus.publish([record], timeout=PUBLISH_WITHIN)
@@ -56,12 +56,14 @@ def received(request: Request, account: Account, body: bytes) -> Hook:
     return Hook(request.method, url, {name.lower(): value for name, value in request.headers.items()}, body)
 
 
-def handshake(arrived: Hook, account: Account) -> Response:
-    """The answer to a provider that checks our endpoint. Raises 404 where the provider does no such thing."""
+def handshake(arrived: Hook, account: Account) -> Response | None:
+    """The answer to a provider that checks our endpoint, None for every other POST. Raises 404 where there is nothing to get."""
     answer = PROVIDERS[account.provider].handshake(arrived, account)
-    if answer is None:
+    if answer is not None:
+        return Response(answer.body, answer.status, dict(answer.headers))
+    if arrived.method in ("GET", "HEAD"):
         raise Problem(404, "This provider posts; there is nothing to get here.")
-    return Response(answer.body, answer.status, dict(answer.headers))
+    return None
 
 
 def taken(arrived: Hook, account: Account, now: datetime) -> tuple[Record, Answer]:
