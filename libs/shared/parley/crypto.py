@@ -38,6 +38,11 @@ def sha256_hex(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+def fresh(stamp: str | None, now: datetime) -> bool:
+    """Whether a signed time, in epoch seconds, is within five minutes of `now`."""
+    return stamp is not None and _SECONDS.fullmatch(stamp) is not None and abs(now.timestamp() - int(stamp)) <= TOLERANCE
+
+
 def webhook_sign(secret: str, identifier: str, at: datetime, body: bytes) -> dict[str, str]:
     """The three headers of Standard Webhooks for a symmetric secret (`whsec_...` or plain base64) or an ed25519 private key (`whsk_...`).
 
@@ -60,7 +65,7 @@ def webhook_valid(
 
     A secret that cannot be read has signed nothing: a slip in the settings refuses, and never fails.
     """
-    if not (identifier and stamp and signatures and _SECONDS.fullmatch(stamp)) or abs(now.timestamp() - int(stamp)) > TOLERANCE:
+    if not (identifier and signatures and fresh(stamp, now)):
         return False
     signed = f"{identifier}.{stamp}.".encode() + body
     entries = [entry.partition(",")[::2] for entry in signatures.split()]

@@ -228,7 +228,7 @@ class Provider(Protocol):
         ...
 
     def handshake(self, request: Request, account: Account) -> Response | None:
-        """The answer to a GET with which the provider checks our endpoint; None where there is no such thing."""
+        """The answer to a request, a GET or a POST, with which the provider checks our endpoint; None for every other one. Asked before `verify`."""
         ...
 
     def parse(self, request: Request, account: Account) -> Sequence[Item]:
