@@ -76,6 +76,8 @@ def verify(request: Request, account: Account, now: datetime) -> None:
 
 
 def handshake(request: Request, account: Account) -> Response | None:
+    if request.method not in ("GET", "HEAD"):
+        return None
     asked = {name: values[0] for name, values in parse_qs(request.query).items()}
     right = crypto.same(asked.get("hub.verify_token", ""), account.credentials.get("verify_token", ()))
     if asked.get("hub.mode") != "subscribe" or not right:
