@@ -99,7 +99,7 @@ class Stage:
         return GOOD if summary.good else BAD
 
     def say(self, progress: str) -> None:
-        self.console.print(progress, highlight=False)
+        self.console.print(progress, highlight=False, markup=False, soft_wrap=True)
 
     async def _play(self, parley: Fleet, actor: Actor, count: Counting, options: Options) -> int:
         """Run after run of new customers, one with `once`; gives how many came."""
@@ -154,7 +154,7 @@ class Stage:
 
     def _show(self, summary: Summary, words: object, options: Options) -> None:
         """For people on standard error with `json`, whose last line of standard output is the figures; else on standard output."""
-        (self.console if options.json else Console(file=sys.stdout)).print(words)
+        (self.console if options.json else Console(file=sys.stdout)).print(words, soft_wrap=True)
         if options.json:
             sys.stdout.write(orjson.dumps(summary.as_json()).decode() + "\n")
             sys.stdout.flush()

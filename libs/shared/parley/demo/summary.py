@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,11 +14,12 @@ from rich.text import Text
 from parley.demo.audit import Offence, Verdict
 from parley.demo.figures import Row
 
-COLUMNS = (
+LINES = (
     ("received", "received"), ("answered", "answered"), ("escalated", "escalated"), ("sent", "sent"), ("delivered", "delivered"), ("read", "read"),
     ("clicked", "clicked"), ("converted", "converted"), ("opted_out", "opted out"), ("unknown", "unknown"), ("queue", "queue"), ("p50_ms", "p50 ms"),
     ("p99_ms", "p99 ms"),
 )  # fmt: skip
+"""The figures of the table, each with its name for people."""
 SHOWN = 20
 """Offences of a kind that are printed; there may be thousands, and the first tell enough."""
 
@@ -49,15 +51,13 @@ class Summary:
 
 
 def table(rows: Mapping[str, Row], totals: Row, title: str) -> Table:
-    """The figures by channel, and all together."""
-    shown = Table(title=title, title_justify="left", expand=False)
-    shown.add_column("channel")
-    for _, heading in COLUMNS:
-        shown.add_column(heading, justify="right")
-    for name, row in rows.items():
-        shown.add_row(name, *_cells(row))
-    shown.add_section()
-    shown.add_row("all", *_cells(totals), style="bold")
+    """The figures, a column a channel and one for all: it fits every terminal."""
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    shown.add_column("")
+    for name in (*rows, "all"):
+        shown.add_column(name, justify="right", min_width=9)
+    for name, heading in LINES:
+        shown.add_row(heading, *(_cell(getattr(row, name)) for row in (*rows.values(), totals)))
     return shown
 
 
@@ -67,7 +67,7 @@ def in_words(summary: Summary, rows: Mapping[str, Row]) -> RenderableType:
     parts: list[RenderableType] = [table(rows, summary.totals, f"{summary.customers} customers in {summary.seconds:.0f} s")]
     for name, found in (("lost", verdict.lost), ("sent twice", verdict.sent_twice), ("sent after STOP", verdict.sent_after_stop)):
         parts += _offences(name, found)
-    parts.append(Text(f"{len(verdict.unknown):>5}  unknown: the provider did not answer and cannot be asked; never sent again by itself"))
+    parts.append(Text(f"{len(verdict.unknown):>5}  unknown (no answer from the provider; not sent again by itself)"))
     parts += [Text(f"        {one}", style="yellow") for one in summary.troubles[:SHOWN]]
     if summary.restless is not None:
         parts.append(Text(summary.restless, style="bold red"))
@@ -85,6 +85,5 @@ def _latency(row: Row) -> str:
     return f"p50 {row.p50_ms:.0f} ms, p99 {row.p99_ms:.0f} ms" if row.p50_ms is not None and row.p99_ms is not None else "nothing was answered"
 
 
-def _cells(row: Row) -> list[str]:
-    values = [getattr(row, name) for name, _ in COLUMNS]
-    return ["-" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value) for value in values]
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
