@@ -8,9 +8,14 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from parley.settings import Settings
+
+# A busy machine draws slowly; that says nothing about the rule under test.
+hypothesis.settings.register_profile("parley", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("parley")
 
 SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
