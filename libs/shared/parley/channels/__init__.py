@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import line, meta, plain, sendbird, telegram, twilio
+from parley.channels import line, mailgun, meta, plain, sendbird, sendgrid, ses, telegram, twilio
 from parley.channels.shape import Provider
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -17,5 +17,8 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "telegram": telegram,
     "line": line,
     "sendbird": sendbird,
+    "sendgrid": sendgrid,
+    "ses": ses,
+    "mailgun": mailgun,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""
