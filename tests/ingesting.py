@@ -77,7 +77,9 @@ class Ingest:
         async with self.http.request(method, URL(self.base + path, encoded=True), allow_redirects=False, **options) as answer:
             return answer.status, await answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
-    async def send(self, sample: Sample, account: str | None = None, *, now: datetime | None = None, **changes: Any) -> tuple[int, bytes, dict[str, str]]:
+    async def send(
+        self, sample: Sample, account: str | None = None, *, now: datetime | None = None, **changes: Any
+    ) -> tuple[int, bytes, dict[str, str]]:
         """A sample as its provider sent it, with changes."""
         self.clock[0] = now or sample.now
         query = sample.about["url"].partition("?")[2]

@@ -71,7 +71,9 @@ def test_what_is_not_signed_gets_401_and_no_reason(shared, ingest, sample):
     forged = {**sample.about["headers"], **{name: "x" for name in sample.about["headers"] if name not in bare}}
     answers = [shared.run(ingest.send(sample, headers=headers))[:2] for headers in (bare, forged)]
 
-    assert [(401, {"type": "about:blank", "title": "Not authenticated", "status": 401})] * 2 == [(status, orjson.loads(body)) for status, body in answers]
+    assert [(401, {"type": "about:blank", "title": "Not authenticated", "status": 401})] * 2 == [
+        (status, orjson.loads(body)) for status, body in answers
+    ]
     assert before == shared.run(taken(ingest))
 
 
@@ -243,5 +245,3 @@ def test_pipelined_requests_are_answered_in_order(shared, ingest):
     said = shared.run(both())
 
     assert [b"200", b"404"] == [line.split()[1] for line in said.split(b"\n") if line.startswith(b"HTTP/1.1")]
-
-

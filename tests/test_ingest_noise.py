@@ -106,7 +106,9 @@ def test_what_the_door_takes_can_be_read_behind_it(found):
 
 names = st.sampled_from(["content-type", "content-length", "transfer-encoding", "expect", "x-twilio-signature", "x-hub-signature-256",
                          "webhook-timestamp", "authorization", "traceparent", "host", "ce-type", "ce-id", "cookie", "connection", "upgrade"])  # fmt: skip
-lines = st.tuples(names, st.binary(max_size=30) | st.sampled_from([b"application/json", b"-1", b"chunked", b"100-continue", b"\xb2", b"9" * 30, b"websocket"]))
+lines = st.tuples(
+    names, st.binary(max_size=30) | st.sampled_from([b"application/json", b"-1", b"chunked", b"100-continue", b"\xb2", b"9" * 30, b"websocket"])
+)
 paths = st.sampled_from(["/hooks/{}", "/hooks/{}/", "/hooks//{}", "/hooks/%00", "/hooks/%ff%fe", "/hooks/..%2f", "/events", "/l/{}", "/l/%0d%0aX:1", "/l/abcdef",
                          "/o/{}.gif", "/o/%00.gif", "/o/.gif", "//x", "/hooks/{}?%ff=%00&a", "http://x/l/a", "*", "/healthz", "/readyz"])  # fmt: skip
 methods = st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH", "CONNECT", "TRACE", "FOO"])

@@ -104,11 +104,12 @@ async def run(service: Service, settings: Settings) -> None:
 
 @dataclass
 class Running:
-    """A service that runs: where it listens, its streams, its tasks."""
+    """A service that runs: where it listens, its streams and workers, the tasks of all."""
 
     port: int
     context: Context
     streams: Sequence[Stream]
+    workers: Sequence[Worker]
     tasks: Sequence[asyncio.Task[None]]
 
 
@@ -134,7 +135,7 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]
         tasks.append(asyncio.create_task(web.serve(application, socket), name="endless"))
         try:
-            yield Running(socket.getsockname()[1], context, streams, tasks)
+            yield Running(socket.getsockname()[1], context, streams, parts.workers, tasks)
         finally:
             stopping.set()
             await asyncio.gather(*(stream.stop() for stream in streams))
