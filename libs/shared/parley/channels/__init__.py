@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import line, mailgun, meta, plain, sendbird, sendgrid, ses, telegram, twilio
+from parley.channels import infobip, line, mailgun, meta, plain, sendbird, sendgrid, ses, telegram, twilio, vonage
 from parley.channels.shape import Provider
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -20,5 +20,7 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "sendgrid": sendgrid,
     "ses": ses,
     "mailgun": mailgun,
+    "infobip": infobip,
+    "vonage": vonage,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

@@ -325,7 +325,7 @@ def _bodies(content: Content) -> list[dict[str, Any]]:
     choices = tuple({one.id: one for one in content.choices}.values())
     few = len(choices) <= MAX_ROWS
     *before, last = pieces(content.text if few else written_out(content), MAX_BODY if choices and few else MAX_TEXT) or [""]
-    ending = [_interactive(last, choices)] if choices and few else [_text(last)] if last or not files else []
+    ending = [interactive(last, choices)] if choices and few else [_text(last)] if last or not files else []
     return [*files, *map(_text, before), *ending]
 
 
@@ -334,7 +334,7 @@ def _text(body: str) -> dict[str, Any]:
     return {"type": "text", "text": {"body": body, "preview_url": False}}
 
 
-def _interactive(body: str, choices: Sequence[Choice]) -> dict[str, Any]:
+def interactive(body: str, choices: Sequence[Choice]) -> dict[str, Any]:
     """Up to three short choices as buttons, else up to ten as a list, where a title too long for its row goes on below it."""
     titles = [_title(one) for one in choices]
     action: dict[str, Any]
