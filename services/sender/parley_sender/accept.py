@@ -14,6 +14,8 @@ from parley_sender.links import tracked
 
 NOWHERE = "none"
 """The account of a delivery for which there is none."""
+SHORT = 500
+"""Characters that every provider takes in one message (the least is Instagram's 1,000)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,19 @@ def accepted(event: Envelope, request: MessageRequested, config: Config, secret:
         return replace(nowhere, status=DeliveryStatus.SUPPRESSED, reason="no_route")
     account, address = found
     delivery = Delivery(request, event.tenant, content, due, event.time, event.started_at, account.name, account.channel, address)
-    provider = PROVIDERS[account.provider]
     try:
-        parts = len(provider.build(Outgoing(request.message_id, address, content, event.time), account))
+        return replace(delivery, links=links, units=max(1, PROVIDERS[account.provider].segments(content)), parts=parts(delivery, account))
     except (ValueError, KeyError) as error:
         return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"unbuildable: {error.args[0]}")
-    return replace(delivery, links=links, units=max(1, provider.segments(content)), parts=parts)
+
+
+def parts(delivery: Delivery, account: Account) -> int:
+    """Requests that the message takes. A short text alone is one everywhere; for all else the provider is asked."""
+    content = delivery.content
+    if len(content.text) <= SHORT and not (content.media or content.choices or content.template):
+        return 1
+    message = Outgoing(delivery.request.message_id, delivery.address, content, delivery.requested_at)
+    return len(PROVIDERS[account.provider].build(message, account))
 
 
 def route(request: MessageRequested, tenant: str, config: Config) -> tuple[Account, str] | None:

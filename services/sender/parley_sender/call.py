@@ -24,7 +24,11 @@ def session(within: float) -> aiohttp.ClientSession:
 async def deliver(http: aiohttp.ClientSession, message: Outgoing, account: Account, done: int) -> tuple[int, list[Outcome]]:
     """Makes the message's requests from the `done`-th on, each after the one before was taken. Gives how many the provider has, and the outcomes."""
     outcomes: list[Outcome] = []
-    for request in PROVIDERS[account.provider].build(message, account)[done:]:
+    try:
+        requests = PROVIDERS[account.provider].build(message, account)
+    except (ValueError, KeyError) as error:
+        return done, [Outcome("permanent", "unbuildable", str(error.args[0]))]
+    for request in requests[done:]:
         outcomes.append(await _request(http, request, account))
         if outcomes[-1].kind != "accepted":
             break

@@ -1,7 +1,7 @@
 """One lane, driven by this process: turn after turn it records the calls that ended, asks the gate, claims what may leave, and makes the calls.
 
-A turn is one transaction, and calls begin only after its commit. What it says to the bus rides in the lane's row until it is published, so a kill at any
-point loses no event; the row's fence and turn are compared before anything is written, so a process that lost its lane can write nothing.
+A turn is one transaction, and calls begin only after its commit. What it says to the bus rides in the lane's row until it is published, while the next
+turns go on, so a kill at any point loses no event; the row's fence and turn are compared before anything is written, so a process that lost its lane can write nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from parley_sender.tell import records
 
 log = structlog.get_logger()
 
-CONCURRENCY = 128
+UNSAID = 5000
+"""Records that may wait for the bus: while it is away a lane goes on for a moment, then stops too."""
+CONCURRENCY = 256
 """Calls of a lane under way at once."""
 IDLE = 0.5
 """Seconds after which a lane looks for what has become due, when nobody told it of anything."""
@@ -53,9 +55,11 @@ class Lane:
     _hold: ledger.Hold | None = None
     _pace: Pace = field(init=False)
     _owed: float = 0.0
-    _calls: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
+    _calls: dict[UUID, tuple[UUID, asyncio.Task[None]]] = field(default_factory=dict)
     _over: list[Finished] = field(default_factory=list)
     _leaving: bool = False
+    _unsaid: list[Record] = field(default_factory=list)
+    _saying: asyncio.Task[None] | None = None
 
     @property
     def _now(self) -> float:
@@ -75,6 +79,8 @@ class Lane:
         while self._calls or self._over:
             await self._turn(claiming=False)
             await self._rest()
+        if self._saying is not None:
+            await asyncio.wait([self._saying])
 
     # --- a turn --------------------------------------------------------------------------------------------------------------------
 
@@ -91,7 +97,7 @@ class Lane:
             await ledger.keep(connection, self.account.name, self._hold)
             finished = [(call, settled(call, self.account, now)) for call in over]
             changes = await ledger.record(connection, self.account.name, finished, hold)
-            waiting = await ledger.due(connection, self.account.name, room, now) if room else {}
+            waiting = await ledger.due(connection, self.account.name, room, self._busy(), now) if room else {}
             chosen, dropped, held = self._choose(waiting, room, now)
             changes += await ledger.drop(connection, dropped, now)
             await ledger.hold_back(connection, held)
@@ -101,14 +107,18 @@ class Lane:
             said = records(changes, now)
             if not (over or claimed or dropped or held):
                 return
-            await ledger.move(connection, self.account.name, hold, cursor.pack(said))
+            await ledger.move(connection, self.account.name, hold, cursor.pack([*self._unsaid, *said]))
         self._hold = hold
         self._pace = replace(self._pace, full_at=pace.full_at)  # a pause may have come meanwhile
         self._owed = picked[-1][1] if picked else self._owed
         del self._over[: len(over)]
         self._begin(claimed, times)
-        self._observe(over, finished_at=now)
-        await self._publish(said)
+        self._observe(over)
+        await self._say(said)
+
+    def _busy(self) -> list[UUID]:
+        """The contacts to whom a call is under way."""
+        return [contact for contact, _ in self._calls.values()]
 
     def _may_send(self) -> bool:
         return self._pace.next_at(self._now) <= self._now + HORIZON
@@ -127,7 +137,7 @@ class Lane:
 
     def _begin(self, claimed: Sequence[Claimed], times: Sequence[float]) -> None:
         for one, at in zip(claimed, times, strict=False):
-            self._calls[one.message_id] = asyncio.create_task(self._call(one, at))
+            self._calls[one.message_id] = one.contact_id, asyncio.create_task(self._call(one, at))
 
     async def _call(self, one: Claimed, at: float) -> None:
         """Waits for the message's time, calls, and hands the end of it to the next turn. A pause that comes meanwhile sends it back unsent."""
@@ -155,7 +165,7 @@ class Lane:
             log.error("the provider refuses the account; the lane pauses", lane=self.account.name, seconds=ACCOUNT_PAUSE.total_seconds())
             self._pace = self._pace.paused(self._now + ACCOUNT_PAUSE.total_seconds())
 
-    def _observe(self, over: Sequence[Finished], finished_at: datetime) -> None:
+    def _observe(self, over: Sequence[Finished]) -> None:
         counts: dict[str, int] = {}
         for call in over:
             if call.outcome is not None:
@@ -177,21 +187,38 @@ class Lane:
         if self._calls:
             await asyncio.sleep(GATHER)
 
-    async def _publish(self, said: Sequence[Record]) -> None:
-        """Publishes until it is done: the next turn would overwrite what the row keeps for whoever takes over."""
-        while True:
+    async def _say(self, said: Sequence[Record]) -> None:
+        """Hands records to the publisher. What it has not published yet rides on in the lane's row; too much of it makes the lane wait."""
+        self._unsaid += said
+        if self._unsaid and (self._saying is None or self._saying.done()):
+            self._saying = asyncio.create_task(self._publish())
+        if len(self._unsaid) > UNSAID and self._saying is not None:
+            await asyncio.wait([self._saying])
+
+    async def _publish(self) -> None:
+        """Publishes in order until nothing is left, however long the bus is away."""
+        while self._unsaid:
+            count = len(self._unsaid)
             try:
-                await self.context.bus.publish(said)
-                return
+                await self.context.bus.publish(self._unsaid[:count])
+                del self._unsaid[:count]
             except BusUnavailable as error:
                 log.warning("changes of deliveries wait for the bus", lane=self.account.name, cause=str(error))
-            await asyncio.sleep(AGAIN)
+                await asyncio.sleep(AGAIN)
+
+    async def _silence(self) -> None:
+        """Ends the publisher: what it has not published stands in the lane's row."""
+        if self._saying is not None:
+            self._saying.cancel()
+            await asyncio.wait([self._saying])
+        self._unsaid = []
 
     # --- taking over ---------------------------------------------------------------------------------------------------------------
 
     async def _take_over(self) -> None:
         """Makes this process the lane's driver. If it was before and nobody was between, its calls under way are still its own."""
         now = self.context.clock()
+        await self._silence()
         async with self.context.pool.acquire() as connection, connection.transaction():
             found, pending = await ledger.standing(connection, self.account.name)
             mine = self._hold is not None and found.fence == self._hold.fence
@@ -206,11 +233,11 @@ class Lane:
         if not mine:
             self._pace = Pace.empty(self.account.rate, self.account.burst, self._now)
         log.info("lane taken", lane=self.account.name, fence=hold.fence, doubtful=len(changes))
-        await self._publish(said)
+        await self._say(said)
 
     def _abandon(self) -> None:
         """Forgets calls that somebody else has settled meanwhile; their ends would mean nothing any more."""
-        for task in self._calls.values():
+        for _, task in self._calls.values():
             task.cancel()
         self._calls.clear()
         self._over.clear()

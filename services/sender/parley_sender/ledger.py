@@ -81,19 +81,19 @@ async def move(connection: Connection, lane: str, hold: Hold, pending: bytes) ->
     )
 
 
-async def due(connection: Connection, lane: str, room: int, now: datetime) -> dict[Purpose, list[Candidate]]:
-    """What may be asked at the gate, by purpose, the longest due first: of a contact nothing while a call to them is under way, and of one
-    purpose only the message that was asked for first."""
+async def due(connection: Connection, lane: str, room: int, busy: Sequence[UUID], now: datetime) -> dict[Purpose, list[Candidate]]:
+    """What may be asked at the gate, by purpose, the longest due first, `room` of each at most: nothing of the contacts that are `busy` with a call,
+    and of one contact and purpose only the message that was asked for first."""
     rows = await connection.fetch(
         """SELECT d.*, c.state FROM unnest($4::text[]) AS wanted (purpose), LATERAL (
                SELECT message_id, contact_id, d.purpose, channel, segments, requested_at, notice, expires_at, due_at, seq FROM deliveries d
                WHERE lane = $1 AND status = 'queued' AND d.purpose = wanted.purpose AND due_at <= $2
-                   AND NOT EXISTS (SELECT FROM deliveries o WHERE o.contact_id = d.contact_id AND o.lane = d.lane AND o.status = 'calling')
+                   AND contact_id <> ALL($5::uuid[])
                    AND NOT EXISTS (SELECT FROM deliveries o WHERE o.contact_id = d.contact_id AND o.lane = d.lane AND o.purpose = d.purpose
                                    AND o.seq < d.seq AND o.status IN ('queued', 'calling'))
                ORDER BY due_at, seq LIMIT $3
            ) AS d LEFT JOIN consents c USING (contact_id, channel, purpose) ORDER BY due_at, seq""",
-        lane, now, room, list(Purpose),
+        lane, now, room, list(Purpose), busy,
     )  # fmt: skip
     found: dict[Purpose, list[Candidate]] = {}
     for row in rows:
