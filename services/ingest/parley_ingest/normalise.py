@@ -141,11 +141,12 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
             said: Literal["complained", "unsubscribed"] = "complained" if item.reason == "spam_complaint" else "unsubscribed"
             yield EngagementRecorded(contact_id=contact, message_id=item.message_id, kind=said, by="human", at=item.at or found.at)
     elif isinstance(item, Received):
-        yield MessageReceived.model_construct(
-            contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
-            kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
-            provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
-        )  # fmt: skip
+        if not item.standby:  # else whoever holds the conversation answers; a STOP counts nevertheless
+            yield MessageReceived.model_construct(
+                contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
+                kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
+                provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
+            )  # fmt: skip
         if wish(item.text) == "opt_out":
             # Told to sender here already: a STOP must not wait behind any flow. The router says the same a moment later.
             yield from _consents(contact, item.channel, item.address, ConsentState.REVOKED, tuple(Purpose), "keyword", found.at)
@@ -161,7 +162,8 @@ def _consents(
 def _natural(item: Item, account: Account) -> UUID:
     """The id by which a repeat is known: the provider's own, and for receipts also what they say (Twilio repeats a sid with each status)."""
     if isinstance(item, Received):
-        return natural_id("message", account.name, item.provider_id)
+        # Telegram counts the messages of each chat on its own: the chat belongs to the id.
+        return natural_id("message", account.name, item.provider_id, *([item.conversation] if item.conversation else []))
     if isinstance(item, Receipt):
         marks = (item.provider_id or str(item.message_id), item.status.value, item.code or "", str(item.watermark or ""), item.address or "")
         return natural_id("receipt", account.name, *marks)
