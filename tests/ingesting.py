@@ -1,23 +1,26 @@
 """An ingest for tests: the real service with an account for each sample, a clock that is set by hand, and the bus read back."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import aiohttp
 import asyncpg
+import orjson
 import yaml
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from yarl import URL
 
 from parley import service, wire
 from parley.channels import PROVIDERS
-from parley.contracts import Envelope
+from parley.contracts import Envelope, RawReceived
 from parley.local import free_port
 from parley.settings import Settings
 from parley_ingest.app import SERVICE
@@ -34,9 +37,13 @@ def slug(sample: Sample) -> str:
     return sample.name.replace("/", "-").replace("_", "-").lower()
 
 
-def write_accounts(directory: Path, more: dict[str, Any] | None = None) -> Path:
-    """accounts.yaml with an account for each sample, under the address and with the secrets that its signature was made with."""
-    accounts = {slug(sample): _account(directory, sample) for sample in RECEIVED} | (more or {})
+def write_accounts(directory: Path) -> Path:
+    """accounts.yaml with an account for each sample, under the address and with the secrets that its signature was made with, and some plain ones."""
+    accounts = {slug(sample): _account(directory, sample) for sample in RECEIVED}
+    for name, provider, channel in (("sms", "twilio", "sms"), ("whatsapp", "meta", "whatsapp"), ("app", "plain", "inapp"), ("else", "plain", "sms")):
+        secrets = dict.fromkeys(PROVIDERS[provider].CREDENTIALS, "file:unused")
+        tenant = "other" if name == "else" else "acme"
+        accounts[name] = {"tenant": tenant, "provider": provider, "channel": channel, "sender": "s", "credentials": secrets}
     for name, value in (("shop", KEY), ("staff", OTHER_KEY), ("other", "other-key"), ("unused", "unused")):
         (directory / name).write_text(value)
     keys = {
@@ -145,3 +152,32 @@ async def records(settings: Settings, topic: str) -> list[ConsumerRecord]:
         return found
     finally:
         await consumer.stop()
+
+
+# --- what stands on parley.raw ---------------------------------------------------------------------------------------------------------
+
+
+def raw(account: str, body: bytes | dict[str, Any], *, sender: str = "", query: str = "") -> Envelope:
+    """A request as the door puts it on the bus."""
+    exact = body if isinstance(body, bytes) else orjson.dumps(body)
+    kind = "application/json" if exact[:1] in b"{[" else "application/x-www-form-urlencoded"
+    headers = {"content-type": kind, "webhook-id": str(body.get("webhook", "msg_1")) if isinstance(body, dict) else "msg_1"}
+    data = RawReceived(account=account, sender=sender, query=query, headers=headers, body=base64.b64encode(exact).decode(), received_at=NOW)
+    return Envelope(id=str(uuid4()), source=f"parley/hooks/{account}", time=NOW, tenant="acme", started_at=NOW, data=data)
+
+
+def form(**fields: str) -> bytes:
+    """A form as Twilio posts it."""
+    return urlencode({name: value for name, value in fields.items() if value}).encode()
+
+
+def whatsapp(sender: str, text: str) -> dict[str, Any]:
+    """A message as Meta posts it."""
+    message = {"from": sender[1:], "id": f"wamid.{uuid4()}", "timestamp": "1795426200", "type": "text", "text": {"body": text}}
+    value = {"metadata": {"phone_number_id": "s"}, "messages": [message]}
+    return {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
+
+
+def happened(data: dict[str, Any], event_id: str, kind: str = "order.placed") -> dict[str, Any]:
+    """An event of a generic source over the plain provider; `webhook` becomes its id in the header."""
+    return {"type": kind, "data": data, "webhook": event_id}

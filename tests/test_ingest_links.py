@@ -70,11 +70,11 @@ def test_a_link_leads_where_it_was_minted_to_and_nowhere_else(shared, ingest):
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("path", ["/l/unknown12345", "/l/", "/l/..", "/l/https://evil.example", "/l///evil.example", "/l/a%0d%0aLocation:%20x", "/l/%00", "/l/" + "a" * 5000])  # fmt: skip
-def test_an_unknown_link_is_a_page_and_no_redirect(shared, ingest, monkeypatch, path):
+@pytest.mark.parametrize("code", ["unknown12345", "", "..", "https://evil.example", "//evil.example", "a%0d%0aLocation:%20x", "%00", "a" * 5000])
+def test_an_unknown_link_is_a_page_and_no_redirect(shared, ingest, monkeypatch, code):
     """404 with words for people, whatever stands there."""
     monkeypatch.setattr(tracking, "WAIT", 0.1)
-    status, _, headers = shared.run(ingest.ask("GET", path))
+    status, _, headers = shared.run(ingest.ask("GET", f"/l/{code}"))
 
     assert (404, None) == (status, headers.get("location"))
 

@@ -17,7 +17,7 @@ from twilio.request_validator import RequestValidator
 from parley import crypto, wire
 from parley.channels.shape import Account, Request
 from parley.config import Config, Tenant
-from parley.contracts import Channel
+from parley.contracts import Channel, Data, Record
 from parley.cursor import Place
 from parley.problem import Problem
 from parley.step import Arrived
@@ -91,17 +91,22 @@ def test_what_the_door_takes_can_be_read_behind_it(found):
     try:
         record, answer = taken(request, account, NOW)
     except Problem as problem:
-        assert 400 == problem.status_code
-        return
-    topic, key, headers, value = record
+        outcome, made = problem.status_code, []
+    else:
+        outcome, made = answer.status, list(read_again(record, account))
+
+    assert outcome in (200, 204, 400)
+    assert [type(data) for data, _ in made] == [type(wire.decode(topic, headers, value).data) for _, (topic, _, headers, value) in made]
+
+
+def read_again(record: Record, account: Account) -> Iterator[tuple[Data, Record]]:
+    """What the normaliser makes of a record of the door, and how that goes on the bus."""
+    topic, _, headers, value = record
     arrived = Arrived(wire.decode(topic, headers, value), Place(topic, 0), 0, None)
     stage = Normalise(Config({"acme": Tenant("acme", None, ("en",))}, {"a": account}))
     for one in stage.read(arrived):
         for data in meaning(one, UUID(int=1), {}):
-            made = wire.encode(arrived.event.model_copy(update={"data": data}))
-            assert data.type == wire.decode(made[0], made[2], made[3]).data.type
-    assert 200 <= answer.status < 300
-    assert key.startswith(b"a:")
+            yield data, wire.encode(arrived.event.model_copy(update={"data": data}))
 
 
 names = st.sampled_from(["content-type", "content-length", "transfer-encoding", "expect", "x-twilio-signature", "x-hub-signature-256",
