@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import infobip, line, mailgun, meta, plain, sendbird, sendgrid, ses, telegram, twilio, vonage
+from parley.channels import apns, fcm, infobip, line, mailgun, meta, plain, rbm, sendbird, sendgrid, ses, telegram, twilio, vonage, webpush
 from parley.channels.shape import Provider
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -22,5 +22,9 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "mailgun": mailgun,
     "infobip": infobip,
     "vonage": vonage,
+    "rbm": rbm,
+    "fcm": fcm,
+    "apns": apns,
+    "webpush": webpush,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

@@ -1,4 +1,4 @@
-"""JSON Web Tokens as providers use them: HS256 checked, RS256 made. The algorithm is ours to say, never the token's. Pure."""
+"""JSON Web Tokens as providers use them: HS256 checked, RS256 and ES256 made. The algorithm is ours to say, never the token's. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 
 import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -47,20 +50,39 @@ def current(claims: Mapping[str, Any], now: datetime) -> bool:
 
 def rs256(claims: Mapping[str, str | int], key: str) -> str:
     """A token signed with an RSA key in PEM. Raises ValueError, whose sentence does not repeat the key."""
-    signed = ".".join(_text(orjson.dumps(one)) for one in ({"alg": "RS256", "typ": "JWT"}, dict(claims)))
-    return f"{signed}.{_text(_private(key).sign(signed.encode(), PKCS1v15(), SHA256()))}"
+    found = _private(key)
+    if not isinstance(found, RSAPrivateKey):
+        raise ValueError("the private key is not an RSA key")
+    signed = _unsigned({"alg": "RS256", "typ": "JWT"}, claims)
+    return f"{signed}.{_text(found.sign(signed.encode(), PKCS1v15(), SHA256()))}"
+
+
+def es256(claims: Mapping[str, str | int], key: EllipticCurvePrivateKey, **header: str) -> str:
+    """A token signed with a key on the curve P-256, the same for the same claims (RFC 6979). `header`: what stands beside `alg`, such as `kid`."""
+    signed = _unsigned({"alg": "ES256", "typ": "JWT", **header}, claims)
+    halves = decode_dss_signature(key.sign(signed.encode(), ECDSA(SHA256(), deterministic_signing=True)))
+    return f"{signed}.{_text(b''.join(half.to_bytes(32, 'big') for half in halves))}"
+
+
+def p256(key: str) -> EllipticCurvePrivateKey:
+    """The key on the curve P-256 in a PEM. Raises ValueError, whose sentence does not repeat it."""
+    found = _private(key)
+    if not isinstance(found, EllipticCurvePrivateKey) or not isinstance(found.curve, SECP256R1):
+        raise ValueError("the private key is not on the curve P-256")
+    return found
 
 
 @lru_cache(maxsize=64)
-def _private(key: str) -> RSAPrivateKey:
+def _private(key: str) -> PrivateKeyTypes:
     """Kept, for reading and checking a key takes a hundred times as long as signing with it."""
     try:
-        found = load_pem_private_key(key.encode(), None)
+        return load_pem_private_key(key.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError("the private key is not a key in PEM without a password") from error
-    if not isinstance(found, RSAPrivateKey):
-        raise ValueError("the private key is not an RSA key")
-    return found
+
+
+def _unsigned(header: Mapping[str, str], claims: Mapping[str, str | int]) -> str:
+    return ".".join(_text(orjson.dumps(dict(one))) for one in (header, claims))
 
 
 def _text(value: bytes) -> str:

@@ -31,6 +31,10 @@ class Unkeyed(Exception):
         self.url = url
 
 
+class Unreachable(ValueError):
+    """Raised by `build`: the address is none that the provider could ever deliver to. What was kept under it can be dropped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One account at a provider, as configured. `credentials` are resolved; several values of one name: a secret being rotated, newest first."""
@@ -203,6 +207,8 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    http2: bool = False
+    """The server speaks HTTP/2 and nothing older."""
 
 
 class Provider(Protocol):
@@ -240,7 +246,7 @@ class Provider(Protocol):
         ...
 
     def build(self, message: Outgoing, account: Account) -> Sequence[HttpRequest]:
-        """The requests that deliver the message, in order."""
+        """The requests that deliver the message, in order. Raises ValueError or KeyError with a sentence where none could, `Unreachable` for the address."""
         ...
 
     def interpret(self, response: Response) -> Outcome:
