@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,14 @@ class Service:
     build: Callable[[Context], Awaitable[Parts]]
 
 
+def _rarely_collect() -> None:
+    """What a service is made of stays for ever, and what it works on is freed by counting references: looking for cycles at the usual pace
+    took a sixth of a busy process's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 async def run(service: Service, settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `ConfigError` before anything is started when the configuration cannot be used."""
     stopping = asyncio.Event()
@@ -88,6 +97,7 @@ async def run(service: Service, settings: Settings) -> None:
         loop.add_signal_handler(number, stop)
     try:
         async with running(service, settings) as one:
+            _rarely_collect()
             log.info("ready", service=service.name, port=one.port)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(one.tasks, return_when=asyncio.FIRST_COMPLETED)
