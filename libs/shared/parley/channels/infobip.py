@@ -158,8 +158,8 @@ def _report(result: dict[str, Any]) -> Iterator[Item]:
     found, kind = _status(status), None
     if found is ReceiptStatus.FAILED:
         kind = _failed(status, error)
-    named = error if _says(error) else status
-    code = string(named.get("name")) or string(named.get("id")) or _group(status)
+    named = (string(one.get(word)) for one in ((error, status) if _says(error) else (status,)) for word in ("name", "id"))
+    code = next(filter(None, named), None) or _group(status)
     address, at = _address(result.get("to")), _when(result.get("doneAt")) or _when(result.get("sentAt"))
     yield Receipt(
         Channel.SMS, found, identifier, _ours(identifier), address, code if found is ReceiptStatus.FAILED else None, kind, at,

@@ -16,15 +16,13 @@ from uuid import uuid5
 
 import orjson
 
-from parley import crypto
-from parley.channels import jwt, meta, vonage_sms
+from parley.channels import jwt, meta, vonage_signed, vonage_sms
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import (
     document,
     items,
     located,
     mapping,
-    moment,
     phone,
     pieces,
     retry_after,
@@ -53,26 +51,16 @@ MAX_SUGGESTIONS, MAX_SUGGESTION = 11, 25
 Kind = Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "button", "unsupported", "reaction"]
 MediaKind = Literal["image", "audio", "video", "document", "sticker"]
 MEDIA: dict[str | None, MediaKind] = {
-    "image": "image",
-    "audio": "audio",
-    "video": "video",
-    "file": "document",
-    "sticker": "sticker",
-    "vcard": "document",
-}
+    "image": "image", "audio": "audio", "video": "video", "file": "document", "sticker": "sticker", "vcard": "document",
+}  # fmt: skip
 PLAIN: dict[str | None, Kind] = {"text": "text", "unicode": "text", "contact": "contacts", "contacts": "contacts", "vcard": "contacts"}
 CHANNELS = {
-    "sms": Channel.SMS,
-    "mms": Channel.SMS,
-    **{one.value: one for one in (Channel.WHATSAPP, Channel.MESSENGER, Channel.RCS, Channel.INSTAGRAM)},
-}
+    "sms": Channel.SMS, "mms": Channel.SMS, "whatsapp": Channel.WHATSAPP, "messenger": Channel.MESSENGER, "instagram": Channel.INSTAGRAM,
+    "rcs": Channel.RCS,
+}  # fmt: skip
 NUMBERED = frozenset({Channel.SMS, Channel.MMS, Channel.WHATSAPP, Channel.RCS})
 """Channels whose addresses are phone numbers; an id of Messenger is digits, too, and none."""
-STATUSES = {
-    "submitted": ReceiptStatus.SENT, "accepted": ReceiptStatus.SENT, "buffered": ReceiptStatus.SENT, "delivered": ReceiptStatus.DELIVERED,
-    "read": ReceiptStatus.READ, "rejected": ReceiptStatus.FAILED, "undeliverable": ReceiptStatus.FAILED, "failed": ReceiptStatus.FAILED,
-    "expired": ReceiptStatus.FAILED,
-}  # fmt: skip
+STATUSES = {**vonage_sms.STATUSES, "submitted": ReceiptStatus.SENT, "read": ReceiptStatus.READ, "undeliverable": ReceiptStatus.FAILED}
 OPTED_OUT = frozenset({1240})
 THROTTLED = frozenset({1000, 1241, 1460, 1461, 1472})
 RECIPIENT = frozenset({1241, 1461})
@@ -87,9 +75,9 @@ def verify(request: Request, account: Account, now: datetime) -> None:
     """The Messages API brings a token over the body's digest; the older SMS API a `sig` among its parameters."""
     scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
     if scheme:
-        right = scheme.lower() == "bearer" and _token_valid(token.strip(), request.body, account, now)
+        right = scheme.lower() == "bearer" and vonage_signed.token_valid(token.strip(), request.body, account, now)
     else:
-        right = vonage_sms.sig_valid(vonage_sms.parameters(request.body), account, now)
+        right = vonage_signed.sig_valid(vonage_signed.parameters(request.body), account, now)
     if not right:
         raise Forged
 
@@ -100,10 +88,8 @@ def handshake(request: Request, account: Account) -> Response | None:
 
 def parse(request: Request, account: Account) -> Sequence[Item]:
     """The one message or status that a request tells of, and the opt-out in it. Other events say nothing we know: no item."""
-    if "form" in request.headers.get("content-type", "").lower() and not request.body.lstrip().startswith(b"{"):
-        data: dict[str, Any] = vonage_sms.texts(request.body)
-    else:
-        data = document(request.body)
+    told = request.headers.get("content-type", "").lower()
+    data = vonage_sms.texts(request.body) if "form" in told and not vonage_signed.is_json(request.body) else document(request.body)
     if "messageId" in data or "msisdn" in data:
         return list(vonage_sms.parse(data))
     if "message_uuid" not in data and "message_type" not in data:
@@ -181,19 +167,6 @@ def segments(content: Content) -> int:
     return sms_segments(written_out(content)) + sum(1 for one in content.media if one.url)
 
 
-def _token_valid(token: str, body: bytes, account: Account, now: datetime) -> bool:
-    """Signed with one of our secrets, over this body, for this account, and of now: issued within five minutes, or not yet expired."""
-    claims = jwt.hs256_claims(token, account.credentials.get("signature_secret", ()))
-    if claims is None:
-        return False
-    digest, key, keys = claims.get("payload_hash"), claims.get("api_key"), account.credentials.get("api_key", ())
-    if digest is not None and not crypto.same(str(digest).lower().encode("ascii", "replace").decode(), [crypto.sha256_hex(body)]):
-        return False
-    if key is not None and keys and key not in keys:
-        return False
-    return jwt.current(claims, now)
-
-
 # --- in ------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +179,9 @@ def _message(data: dict[str, Any], account: Account) -> Iterator[Item]:
     word = (string(inner.get("message_type")) or string(inner.get("type")) or "").lower() or ("text" if "text" in inner else None)
     block = mapping(inner.get(word)) if word else {}
     parts = items(inner.get("content")) if word == "content" else [{**block, "type": word}]
-    media = tuple(Media(kind=MEDIA[kind], url=url) for one in parts if (kind := string(one.get("type"))) in MEDIA and (url := string(one.get("url"))))
+    media = tuple(
+        Media(kind=MEDIA[named], url=url) for one in parts if (named := string(one.get("type"))) in MEDIA and (url := string(one.get("url")))
+    )
     choice, label = _tapped(word, block)
     place = _place(block) if word == "location" else None
     caption = next((text for one in parts if (text := said(one.get("caption"))) is not None), None)
@@ -216,17 +191,14 @@ def _message(data: dict[str, Any], account: Account) -> Iterator[Item]:
         kind, text = "reaction", said(block.get("emoji")) if block.get("action") != "unreact" else None
     yield Received(
         channel, sender, str(data["message_uuid"]), kind, text if choice is None else label, choice, media, place,
-        _when(data.get("timestamp")), _address(data.get("to"), channel),
+        vonage_sms.when(data.get("timestamp")), _address(data.get("to"), channel),
     )  # fmt: skip
 
 
 def _tapped(word: str | None, block: dict[str, Any]) -> tuple[Choice | None, str | None]:
     """What was tapped and its label: a reply button, a list row or a suggestion, or a template's quick reply."""
-    if word == "reply":
-        return tapped(block.get("id"), block.get("title")), said(block.get("title"))
-    if word == "button":
-        return tapped(block.get("payload"), block.get("text")), said(block.get("text"))
-    return None, None
+    payload, label = {"reply": ("id", "title"), "button": ("payload", "text")}.get(word or "", ("", ""))
+    return tapped(block.get(payload), block.get(label)), said(block.get(label))
 
 
 def _place(block: dict[str, Any]) -> Location | None:
@@ -237,7 +209,7 @@ def _place(block: dict[str, Any]) -> Location | None:
 def _receipt(data: dict[str, Any], account: Account) -> Iterator[Item]:
     channel, identifier = _channel(data, account), str(data["message_uuid"])
     word = (string(data.get("status")) or "").lower()
-    status, address, at = STATUSES.get(word, ReceiptStatus.UNKNOWN), _address(data.get("to"), channel), _when(data.get("timestamp"))
+    status, address, at = STATUSES.get(word, ReceiptStatus.UNKNOWN), _address(data.get("to"), channel), vonage_sms.when(data.get("timestamp"))
     error = mapping(data.get("error"))
     code = _code(error)
     kind = None
@@ -270,10 +242,6 @@ def _address(value: object, channel: Channel) -> str | None:
     return vonage_sms.address(found) if channel in NUMBERED else (string(found) or "").strip()[:200] or None
 
 
-def _when(value: object) -> datetime | None:
-    return vonage_sms.when(value) or moment(value)
-
-
 # --- out -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -299,7 +267,8 @@ def _bodies(content: Content, channel: Channel) -> list[dict[str, Any]]:
         said = {"name": template.name, **({"parameters": list(template.parameters)} if template.parameters else {})}
         return [{"message_type": "template", "template": said, "whatsapp": {"policy": "deterministic", "locale": template.language}}]
     if channel is Channel.SMS:  # it carries no files: their addresses do
-        return [_text(one) for one in pieces("\n".join([*filter(None, [written_out(content)]), *_links(content)]), limit) or [""]]
+        lines = [written_out(content), *(one.url or "" for one in content.media)]
+        return [_text(one) for one in pieces("\n".join(filter(None, lines)), limit) or [""]]
     files = [{"message_type": kind, kind: {"url": one.url}} for one in content.media if one.url and (kind := _file(one.kind, channel))]
     choices = tuple({one.id: one for one in content.choices}.values())
     if channel is Channel.WHATSAPP and 0 < len(choices) <= meta.MAX_ROWS:
@@ -313,10 +282,6 @@ def _bodies(content: Content, channel: Channel) -> list[dict[str, Any]]:
 
 def _text(body: str) -> dict[str, Any]:
     return {"message_type": "text", "text": body}
-
-
-def _links(content: Content) -> list[str]:
-    return [one.url for one in content.media if one.url]
 
 
 def _file(kind: str, channel: Channel) -> str:
