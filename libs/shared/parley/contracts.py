@@ -195,7 +195,10 @@ class CustomerEvent(Data):
 
 
 class MessageReceived(OfContact):
-    """A customer's message, understood. `message_id` is made from account and provider id: a repeat has the same."""
+    """A customer's message, understood. `message_id` is made from account and provider id: a repeat has the same.
+
+    `reply_to`: where an answer goes when that is not `address`: a group's chat, a channel.
+    """
 
     topic = "parley.inbound"
     type = "parley.message.received"
@@ -204,6 +207,7 @@ class MessageReceived(OfContact):
     account: Name
     channel: Channel
     address: Name
+    reply_to: Name | None = None
     kind: Literal["text", "choice", "media", "location", "reaction", "system"]
     text: Text | None = None
     choice: Choice | None = None
@@ -304,7 +308,10 @@ class MessageRequested(OfContact):
 
 
 class ReceiptReceived(Data):
-    """A provider tells what became of a message, by its own id or by our echoed `message_id`. Early, late, twice and in any order."""
+    """A provider tells what became of a message, by its own id or by our echoed `message_id`. Early, late, twice and in any order.
+
+    With a `watermark` it speaks of all messages to `recipient` up to that time.
+    """
 
     topic = "parley.receipts"
     type = "parley.receipt.received"
@@ -316,11 +323,12 @@ class ReceiptReceived(Data):
     code: str | None = None
     failure: str | None = None
     recipient: str | None = None
+    watermark: AwareDatetime | None = None
     at: AwareDatetime
 
     @property
     def key(self) -> str:
-        return f"{self.account}:{self.provider_id or self.message_id}"
+        return f"{self.account}:{self.provider_id or self.message_id or self.recipient}"
 
 
 class DeliveryChanged(OfContact):

@@ -114,7 +114,7 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         assert account is not None
         yield ReceiptReceived(
             account=account.name, provider_id=item.provider_id, message_id=item.message_id, status=item.status, code=item.code,
-            failure=item.failure, recipient=item.address, at=item.at or found.at,
+            failure=item.failure, recipient=item.conversation or item.address, watermark=item.watermark, at=item.at or found.at,
         )  # fmt: skip
         return
     assert contact is not None
@@ -144,7 +144,7 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         if not item.standby:  # else whoever holds the conversation answers; a STOP counts nevertheless
             yield MessageReceived.model_construct(
                 contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
-                kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
+                reply_to=item.conversation if item.conversation != item.address else None, kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
                 provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
             )  # fmt: skip
         if wish(item.text) == "opt_out":

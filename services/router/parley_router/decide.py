@@ -103,6 +103,9 @@ def _message(turn: Turn, data: MessageReceived) -> None:
     changes: dict[str, object] = {"received": state.received + 1, "language": recognised(text, turn.shelf.languages) or state.language}
     if state.addresses.get(data.channel) != data.address:
         changes["addresses"] = {**state.addresses, data.channel: data.address}
+    if state.replies.get(data.channel) != data.reply_to:
+        kept = {one: place for one, place in state.replies.items() if one is not data.channel}
+        changes["replies"] = {**kept, data.channel: data.reply_to} if data.reply_to else kept
     if wanted != "opt_out":
         changes |= {"account": data.account, "channel": data.channel}  # who leaves a channel is not talked to there
     if wanted is not None:
@@ -119,11 +122,11 @@ def _message(turn: Turn, data: MessageReceived) -> None:
 def _wish(turn: Turn, wanted: Wish, data: MessageReceived) -> None:
     """STOP, START and HELP come before everything, also before people. A second STOP changes nothing and is not answered."""
     if wanted == "help":
-        turn.notice("help", data.channel, data.account, data.address)
+        turn.notice("help", data.channel, data.account, data.reply_to or data.address)
         return
     state = ConsentState.REVOKED if wanted == "opt_out" else ConsentState.GRANTED
     if turn.consent(data.channel, data.address, Purpose, state, "keyword"):
-        turn.notice("opted_out" if wanted == "opt_out" else "opted_in", data.channel, data.account, data.address)
+        turn.notice("opted_out" if wanted == "opt_out" else "opted_in", data.channel, data.account, data.reply_to or data.address)
 
 
 def _answer(turn: Turn, text: str, tapped: str | None) -> None:

@@ -63,7 +63,7 @@ class Agreement(Frozen):
 class ContactState(Value):
     """One contact: language, profile, consents by `channel:purpose`, the route of the last message in, orders, where they stand.
 
-    `received` counts the customer's messages, `misses` those in a row that nobody understood.
+    `replies`: where answers go on a channel, when that is not the address. `received` counts the customer's messages, `misses` those in a row that nobody understood.
     """
 
     language: str | None = None
@@ -73,6 +73,7 @@ class ContactState(Value):
     account: str | None = None
     channel: Channel | None = None
     addresses: dict[Channel, str] = {}
+    replies: dict[Channel, str] = {}
     orders: dict[str, str] = {}
     position: Position | None = None
     conversation: Conversation | None = None
@@ -112,6 +113,11 @@ class ContactState(Value):
         number = number.strip().upper()[:NUMBER_LENGTH]
         orders = {**{key: value for key, value in self.orders.items() if key != number}, number: status[:NUMBER_LENGTH]}
         return self.but(orders=dict(list(orders.items())[-ORDERS_KEPT:]))
+
+    def place(self, channel: Channel, purpose: Purpose) -> str:
+        """Where a message goes: an answer to where was written, all else to the person. In an app's chat only the conversation has an address."""
+        own = self.addresses[channel]
+        return self.replies.get(channel, own) if purpose is Purpose.REPLY or channel is Channel.INAPP else own
 
     @property
     def waiting(self) -> bool:

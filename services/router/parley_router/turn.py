@@ -112,7 +112,7 @@ class Turn:
         if not channels:
             return False
         account = state.account if channels[0] is state.channel else None
-        self._requested(content, purpose, channels, account, {one: state.addresses[one] for one in channels}, None, said)
+        self._requested(content, purpose, channels, account, {one: state.place(one, purpose) for one in channels}, None, said)
         return True
 
     def notice(self, notice: Notice, channel: Channel, account: str, address: str) -> None:
