@@ -64,17 +64,6 @@ def moment(value: object) -> datetime | None:
         return None
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object. Raises `Malformed`."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"The body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise Malformed("The body is not a JSON object.")
-    return value
-
-
 def mapping(value: object) -> dict[str, Any]:
     """The value where it is an object, else an empty one: odd shapes are passed over item by item."""
     return value if isinstance(value, dict) else {}
