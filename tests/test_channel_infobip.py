@@ -1,6 +1,7 @@
 """Infobip: shared credentials in place of a signature, reports whose groups mislead, and answers that refuse with 200."""
 
 import base64
+import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from parley.channels import infobip
 from parley.channels.shape import Account, Engaged, Forged, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
+from parley.config import load
 from parley.contracts import Channel, Choice, ConsentState, Content, Media, ReceiptStatus
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -289,3 +291,12 @@ def test_no_bytes_make_anything_but_the_named_exceptions(body, header, status, u
 
     assert not accepts(request, account(basic="u:p", token="secret"))
     assert infobip.interpret(Response(status, {"Retry-After": header}, body)).kind != "unknown"
+
+
+def test_the_account_of_the_page_parses(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "channels" / "infobip.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "accounts.yaml").write_text(example, encoding="utf-8")
+    (one,) = load(tmp_path, dict.fromkeys(re.findall("env:([A-Z_]+)", example), "v")).accounts.values()
+
+    assert "infobip" == one.provider and all(one.secret(name) for name in infobip.CREDENTIALS)
