@@ -140,6 +140,7 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         streams = [Stream(stage, pool, bus, settings, context.metrics, context.clock) for stage in parts.stages]
         await _patiently("Kafka", bus.broker.start)
         application = web.application(parts.routes, streams, context.metrics, settings.stuck)
+        socket.listen(web.BACKLOG)
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]
         tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]

@@ -29,6 +29,7 @@ from parley.stream import Stream
 
 log = structlog.get_logger()
 
+BACKLOG = 2048
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers at most, give or take one read."""
 HEAD_WITHIN = 10.0
@@ -177,7 +178,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that has the port, and listens once it is served. Raises OSError with a sentence when there is none to be had."""
+    """A socket that has the port and does not listen yet: until the service is up, callers are refused, not kept waiting.
+
+    Raises OSError with a sentence when the port is not to be had.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -192,7 +196,7 @@ async def serve(inner: ASGIApp, socket: socket.socket) -> None:
     """Serves `inner` until it is cancelled; what is being answered then is answered first."""
     options = uvicorn.Config(
         inner, log_config=None, access_log=False, http=Bounded, ws="none", lifespan="off",
-        timeout_keep_alive=75, server_header=False, date_header=False, backlog=2048,
+        timeout_keep_alive=75, server_header=False, date_header=False, backlog=BACKLOG,
     )  # fmt: skip
     server = _Server(options)
     try:

@@ -144,7 +144,8 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         if not item.standby:  # else whoever holds the conversation answers; a STOP counts nevertheless
             yield MessageReceived.model_construct(
                 contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
-                reply_to=item.conversation if item.conversation != item.address else None, kind=KINDS.get(item.kind, "media"), text=item.text, choice=item.choice, media=item.media, location=item.location,
+                reply_to=item.conversation if item.conversation != item.address else None, kind=KINDS.get(item.kind, "media"),
+                text=item.text, choice=item.choice, media=item.media, location=item.location,
                 provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
             )  # fmt: skip
         if wish(item.text) == "opt_out":
