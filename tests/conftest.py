@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,15 +34,18 @@ class Servers(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory) -> Iterator[Servers]:
-    """Real Kafka and real PostgreSQL, started once."""
+def stack() -> Iterator[Servers]:
+    """Real Kafka and real PostgreSQL, started once.
+
+    Not below pytest's own temporary folder: another run closes that to other users, and PostgreSQL, which root must not run, is one.
+    """
     if os.environ.get("PARLEY_KAFKA") and os.environ.get("PARLEY_DATABASE"):
         yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"])
         return
     from parley.local import Places, Stack, free_port
 
-    local = Stack(Places(tmp_path_factory.mktemp("stack"), kafka_port=free_port(), postgres_port=free_port()))
-    with asyncio.Runner() as runner:
+    with tempfile.TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True) as folder, asyncio.Runner() as runner:
+        local = Stack(Places(Path(folder), kafka_port=free_port(), postgres_port=free_port()))
         runner.run(local.start(print))
         yield Servers(local.kafka, local.database)
         runner.run(local.stop())
