@@ -71,6 +71,7 @@ CREATE INDEX deliveries_by_provider ON deliveries USING btree (lane, provider_id
 CREATE INDEX deliveries_calling ON deliveries USING btree (lane) WHERE (status = 'calling'::text);
 CREATE INDEX deliveries_due ON deliveries USING btree (lane, purpose, due_at, seq) WHERE (status = 'queued'::text);
 CREATE INDEX deliveries_open ON deliveries USING btree (contact_id, lane, purpose, seq) WHERE (status = ANY (ARRAY['queued'::text, 'calling'::text]));
+CREATE INDEX deliveries_unread ON deliveries USING btree (lane, address) WHERE ((status = ANY (ARRAY['sent'::text, 'delivered'::text])) AND (channel = ANY (ARRAY['messenger'::text, 'instagram'::text, 'inapp'::text])));
 
 CREATE TABLE lanes (
     lane text NOT NULL,
@@ -95,6 +96,15 @@ CREATE TABLE parked (
     at timestamp with time zone NOT NULL,
     parked_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT parked_pkey PRIMARY KEY (lane, provider_id, status)
+);
+
+CREATE TABLE suppressions (
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    address text NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT suppressions_pkey PRIMARY KEY (tenant, channel, address)
 );
 
 -- Beside the tables:

@@ -2,45 +2,115 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
 import aiohttp
+import httpx
 
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, HttpRequest, Outgoing, Response
+from parley.channels.shape import Account, HttpRequest, Outgoing, Response, TokenProvider, Unreachable
 from parley.failures import Outcome
 
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
+CONNECT = 10.0
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+NEVER_SENT_2 = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 """No byte has left: the message can be tried again without doubt."""
 
 
-def session(within: float) -> aiohttp.ClientSession:
-    """The one HTTP client of a process. `within`: seconds until a call without an answer is given up."""
+@dataclass
+class Calls:
+    """The HTTP clients of a process: aiohttp, and httpx for the providers that speak HTTP/2 alone; and access tokens while they live."""
+
+    http: aiohttp.ClientSession
+    http2: httpx.AsyncClient
+    _tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _fetching: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def deliver(self, message: Outgoing, account: Account, done: int) -> tuple[int, list[Outcome]]:
+        """Makes the message's requests from the `done`-th on, each after the one before was taken. Gives how many the provider has, and the outcomes."""
+        outcomes: list[Outcome] = []
+        try:
+            requests = PROVIDERS[account.provider].build(message, account)
+        except Unreachable as error:
+            return done, [Outcome("permanent", "unreachable", str(error), drop_address=True)]
+        except (ValueError, KeyError) as error:
+            return done, [Outcome("permanent", "unbuildable", str(error.args[0]))]
+        for request in requests[done:]:
+            outcomes.append(await self.answer(request, account))
+            if outcomes[-1].kind != "accepted":
+                break
+            done += 1
+        return done, outcomes
+
+    async def answer(self, request: HttpRequest, account: Account) -> Outcome:
+        """What one request comes to: the provider's answer, or `unknown` when the bytes may have left and none came."""
+        response = await self._send(request)
+        return response if isinstance(response, Outcome) else PROVIDERS[account.provider].interpret(response)
+
+    async def token(self, account: Account, now: datetime) -> str | Outcome | None:
+        """The account's access token: the one that still lives, else a new one; None where the provider wants none, an `Outcome` when there is none."""
+        known = self._tokens.get(account.name)
+        if known is not None and now < known[1]:
+            return known[0]
+        provider = PROVIDERS[account.provider]
+        if not isinstance(provider, TokenProvider):
+            return None
+        async with self._fetching.setdefault(account.name, asyncio.Lock()):
+            known = self._tokens.get(account.name)
+            if known is not None and now < known[1]:
+                return known[0]
+            return await self._fetch(provider, account, now)
+
+    def forget(self, account: Account) -> None:
+        """The account's token is refused: the next message fetches another."""
+        self._tokens.pop(account.name, None)
+
+    async def _fetch(self, provider: TokenProvider, account: Account, now: datetime) -> str | Outcome:
+        """A fresh token. That no token came says nothing of the message: it has not left, and may later."""
+        try:
+            request = provider.token_request(account, now)
+        except (ValueError, KeyError) as error:
+            return Outcome("permanent", "credentials", str(error.args[0]), scope="account")
+        response = await self._send(request)
+        if isinstance(response, Outcome):
+            return Outcome("transient", "no_token", response.reason)
+        found = provider.token_answer(response)
+        if isinstance(found, Outcome):
+            return found
+        self._tokens[account.name] = (found[0], now + found[1])
+        return found[0]
+
+    async def _send(self, request: HttpRequest) -> Response | Outcome:
+        try:
+            return await (self._over_2(request) if request.http2 else self._over_1(request))
+        except (*NEVER_SENT, *NEVER_SENT_2) as error:
+            return Outcome("transient", "unreachable", type(error).__name__)
+        except (TimeoutError, aiohttp.ClientError, httpx.HTTPError, OSError) as error:
+            return Outcome("unknown", None, type(error).__name__)
+
+    async def _over_1(self, request: HttpRequest) -> Response:
+        async with self.http.request(request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False) as answer:
+            return Response(answer.status, dict(answer.headers), await answer.read())
+
+    async def _over_2(self, request: HttpRequest) -> Response:
+        answer = await self.http2.request(request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False)
+        return Response(answer.status_code, dict(answer.headers), answer.content)
+
+
+@contextlib.asynccontextmanager
+async def calls(within: float) -> AsyncIterator[Calls]:
+    """The clients, closed at the end. `within`: seconds until a call without an answer is given up."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)
-    timeout = aiohttp.ClientTimeout(total=within, sock_connect=min(within, 10.0))
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar())
-
-
-async def deliver(http: aiohttp.ClientSession, message: Outgoing, account: Account, done: int) -> tuple[int, list[Outcome]]:
-    """Makes the message's requests from the `done`-th on, each after the one before was taken. Gives how many the provider has, and the outcomes."""
-    outcomes: list[Outcome] = []
-    try:
-        requests = PROVIDERS[account.provider].build(message, account)
-    except (ValueError, KeyError) as error:
-        return done, [Outcome("permanent", "unbuildable", str(error.args[0]))]
-    for request in requests[done:]:
-        outcomes.append(await _request(http, request, account))
-        if outcomes[-1].kind != "accepted":
-            break
-        done += 1
-    return done, outcomes
-
-
-async def _request(http: aiohttp.ClientSession, request: HttpRequest, account: Account) -> Outcome:
-    try:
-        async with http.request(request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False) as answer:
-            return PROVIDERS[account.provider].interpret(Response(answer.status, dict(answer.headers), await answer.read()))
-    except NEVER_SENT as error:
-        return Outcome("transient", "unreachable", type(error).__name__)
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        return Outcome("unknown", None, type(error).__name__)
+    timeout = aiohttp.ClientTimeout(total=within, sock_connect=min(within, CONNECT))
+    limits = httpx.Limits(max_connections=8, keepalive_expiry=60)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+        httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=min(within, CONNECT))) as http2,
+    ):
+        yield Calls(http, http2)

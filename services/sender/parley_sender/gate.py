@@ -17,7 +17,8 @@ LOOK = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message that is due, with what the gate asks. `consent`: the latest word of the contact on this channel and purpose, None for none."""
+    """A message that is due, with what the gate asks. `consent`: the latest word of the contact on this channel and purpose, None for none;
+    `suppressed`: why nothing leaves to this address any more."""
 
     message_id: UUID
     contact_id: UUID
@@ -27,6 +28,7 @@ class Candidate:
     notice: str | None = None
     expires_at: datetime | None = None
     consent: ConsentState | None = None
+    suppressed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,12 @@ Verdict: TypeAlias = Go | Hold | Drop
 
 
 def gate(message: Candidate, now: datetime) -> Verdict:
-    """The verdict at `now`: what expired is dropped, a revoked consent stops all but the answer that the law asks for, marketing needs a yes."""
+    """The verdict at `now`: what expired is dropped, and what goes to an address that is gone; a revoked consent stops all but the answer that the
+    law asks for, marketing needs a yes."""
     if message.expires_at is not None and message.expires_at <= now:
         return Drop(DeliveryStatus.EXPIRED, "expired")
+    if message.suppressed is not None:
+        return Drop(DeliveryStatus.SUPPRESSED, message.suppressed)
     if message.notice is not None:
         return Go()
     if message.consent is ConsentState.REVOKED:

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-import aiohttp
 import structlog
 
 from parley import cursor
 from parley.bus import BusUnavailable
 from parley.channels.shape import Account, Outgoing
 from parley.contracts import Purpose, Record
+from parley.failures import Outcome
 from parley.service import Context
 from parley_sender import ledger
-from parley_sender.call import deliver
+from parley_sender.call import Calls
 from parley_sender.gate import Candidate, Drop, Go, Hold, gate
 from parley_sender.ledger import Claimed
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled, worst
@@ -50,7 +50,7 @@ class Lane:
 
     account: Account
     context: Context
-    http: aiohttp.ClientSession
+    clients: Calls
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _hold: ledger.Hold | None = None
     _pace: Pace = field(init=False)
@@ -145,10 +145,7 @@ class Lane:
             await asyncio.sleep(wait)
         called_at, outcome, done = self.context.clock(), None, one.parts_done
         if not self._leaving and self._pace.paused_until <= self._now:
-            receipts = self.account.public_url
-            message = Outgoing(one.message_id, one.address, one.content, called_at, receipts)
-            done, outcomes = await deliver(self.http, message, self.account, one.parts_done)
-            outcome = worst(outcomes)
+            done, outcome = await self._deliver(one, called_at)
             self._heed(outcome.kind, outcome.scope, outcome.retry_after.total_seconds() if outcome.retry_after else None)
         ended_at = self.context.clock()
         self._over.append(Finished(one.message_id, one.purpose, one.attempt, one.failures, done, outcome, called_at, ended_at))
@@ -156,6 +153,17 @@ class Lane:
         if outcome is not None and outcome.kind == "accepted" and one.started_at is not None:
             self.context.metrics.end_to_end_seconds.labels(one.purpose.value).observe((ended_at - one.started_at).total_seconds())
         self.wake.set()
+
+    async def _deliver(self, one: Claimed, at: datetime) -> tuple[int, Outcome]:
+        """Makes the calls of a message. Gives how many of its parts the provider has, and the outcome."""
+        token = await self.clients.token(self.account, at)
+        if isinstance(token, Outcome):
+            return one.parts_done, token
+        message = Outgoing(one.message_id, one.address, one.content, at, self.account.public_url, token)
+        done, outcomes = await self.clients.deliver(message, self.account, one.parts_done)
+        if token is not None and outcomes[-1].scope == "account":
+            self.clients.forget(self.account)
+        return done, worst(outcomes)
 
     def _heed(self, kind: str, scope: str, pause: float | None) -> None:
         """What the provider's answer says of the lane as a whole."""

@@ -12,7 +12,7 @@ import structlog
 
 from parley import database
 from parley.service import Context
-from parley_sender.call import session
+from parley_sender.call import calls
 from parley_sender.intake import CHANNEL
 from parley_sender.lane import Lane
 from parley_sender.ledger import Fenced
@@ -36,8 +36,8 @@ class Lanes:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; survives an absent database and says so."""
-        async with session(self.context.settings.call_timeout) as http:
-            self._lanes = {one.name: Lane(one, self.context, http) for one in self.context.config.accounts.values()}
+        async with calls(self.context.settings.call_timeout) as clients:
+            self._lanes = {one.name: Lane(one, self.context, clients) for one in self.context.config.accounts.values()}
             while not stopping.is_set():
                 try:
                     await self._hold(stopping)

@@ -85,14 +85,15 @@ async def due(connection: Connection, lane: str, room: int, busy: Sequence[UUID]
     """What may be asked at the gate, by purpose, the longest due first, `room` of each at most: nothing of the contacts that are `busy` with a call,
     and of one contact and purpose only the message that was asked for first."""
     rows = await connection.fetch(
-        """SELECT d.*, c.state FROM unnest($4::text[]) AS wanted (purpose), LATERAL (
-               SELECT message_id, contact_id, d.purpose, channel, segments, requested_at, notice, expires_at, due_at, seq FROM deliveries d
+        """SELECT d.*, c.state, s.reason AS suppressed FROM unnest($4::text[]) AS wanted (purpose), LATERAL (
+               SELECT message_id, tenant, contact_id, d.purpose, channel, address, segments, requested_at, notice, expires_at, due_at, seq FROM deliveries d
                WHERE lane = $1 AND status = 'queued' AND d.purpose = wanted.purpose AND due_at <= $2
                    AND contact_id <> ALL($5::uuid[])
                    AND NOT EXISTS (SELECT FROM deliveries o WHERE o.contact_id = d.contact_id AND o.lane = d.lane AND o.purpose = d.purpose
                                    AND o.seq < d.seq AND o.status IN ('queued', 'calling'))
                ORDER BY due_at, seq LIMIT $3
-           ) AS d LEFT JOIN consents c USING (contact_id, channel, purpose) ORDER BY due_at, seq""",
+           ) AS d LEFT JOIN consents c USING (contact_id, channel, purpose)
+           LEFT JOIN suppressions s USING (tenant, channel, address) ORDER BY due_at, seq""",
         lane, now, room, list(Purpose), busy,
     )  # fmt: skip
     found: dict[Purpose, list[Candidate]] = {}
@@ -150,6 +151,7 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
         [call.message_id for call, _ in finished],
     )
     found = {row["message_id"]: row for row in rows}
+    await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
     early = await _unparked(connection, lane, [call.outcome.provider_id for call, _ in finished if call.outcome and call.outcome.provider_id])
     changes = [change for call, after in finished if (row := found.get(call.message_id)) and (change := _change(row, call, after, early))]
     await _write(connection, changes, {call.message_id: (call, after) for call, after in finished})
@@ -169,6 +171,16 @@ async def interrupted(connection: Connection, account: Account, hold: Hold | Non
         account.name, list(alive), hold.fence if hold else -1, status, now,
     )  # fmt: skip
     return [Changed(row, status, "interrupted", None, now) for row in rows if hold is None or row["fence"] != hold.fence]
+
+
+async def _suppress(connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+    """Notes addresses that the provider says are gone."""
+    if rows:
+        await connection.execute(
+            "INSERT INTO suppressions (tenant, channel, address, reason, since)"
+            " SELECT DISTINCT *, 'address_gone', now() FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
+            *zip(*((row["tenant"], row["channel"], row["address"]) for row in rows), strict=True),
+        )
 
 
 async def _attempts(connection: Connection, calls: Sequence[Finished], hold: Hold) -> None:
@@ -234,7 +246,7 @@ def _qualified() -> str:
 def _candidate(row: asyncpg.Record) -> Candidate:
     return Candidate(
         row["message_id"], row["contact_id"], Purpose(row["purpose"]), row["segments"], row["requested_at"], row["notice"], row["expires_at"],
-        ConsentState(row["state"]) if row["state"] else None,
+        ConsentState(row["state"]) if row["state"] else None, row["suppressed"],
     )  # fmt: skip
 
 

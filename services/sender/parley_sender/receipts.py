@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,23 +33,45 @@ class Change:
 async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]]) -> list[Caused]:
     """Moves deliveries by a batch of receipts; gives what changed, in order. Receipts that mean nothing to a status leave no trace."""
     told = [(one, data) for one, data in told if data.status in TOLD]
-    rows = await _matching(connection, [data for _, data in told])
-    by_id = {row["message_id"]: row for row in rows}
-    by_provider = {(row["lane"], row["provider_id"]): row for row in rows}
+    index = Index.of(await _matching(connection, [data for _, data in told]))
     changes: dict[UUID, Change] = {}
     early: list[ReceiptReceived] = []
     for one, data in told:
-        row = by_id.get(data.message_id) or by_provider.get((data.account, data.provider_id))
-        if row is None or (row["parts"] > 1 and row["status"] in OPEN):
+        rows = index.meant(data)
+        if not rows or (rows[0]["parts"] > 1 and rows[0]["status"] in OPEN):
             early.append(data)  # of a message in parts the first may be delivered while the last is not sent
             continue
-        known = changes.get(row["message_id"])
-        step = moved(known.told.status if known else row["status"], [Told(TOLD[data.status], data.code)])
-        if step is not None:
-            changes[row["message_id"]] = Change(one, row, step, data.at)
+        for row in rows:
+            known = changes.get(row["message_id"])
+            step = moved(known.told.status if known else row["status"], [Told(TOLD[data.status], data.code)])
+            if step is not None:
+                changes[row["message_id"]] = Change(one, row, step, data.at)
     await _park(connection, early)
     await _move(connection, changes.values())
     return [Caused(change.cause, _changed(change)) for change in changes.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Deliveries by what receipts call them."""
+
+    by_id: Mapping[UUID | None, asyncpg.Record]
+    by_provider: Mapping[tuple[str, str | None], asyncpg.Record]
+    by_address: Mapping[tuple[str, str | None], Sequence[asyncpg.Record]]
+
+    @classmethod
+    def of(cls, rows: Sequence[asyncpg.Record]) -> Index:
+        by_address: dict[tuple[str, str | None], list[asyncpg.Record]] = {}
+        for row in rows:
+            by_address.setdefault((row["lane"], row["address"]), []).append(row)
+        return cls({row["message_id"]: row for row in rows}, {(row["lane"], row["provider_id"]): row for row in rows}, by_address)
+
+    def meant(self, data: ReceiptReceived) -> Sequence[asyncpg.Record]:
+        """The deliveries that a receipt speaks of: one, or with a watermark all to its recipient that left by then."""
+        row = self.by_id.get(data.message_id) or (self.by_provider.get((data.account, data.provider_id)) if data.provider_id else None)
+        if row is not None or data.watermark is None:
+            return [row] if row is not None else []
+        return [one for one in self.by_address.get((data.account, data.recipient), ()) if one["called_at"] and one["called_at"] <= data.watermark]
 
 
 async def _matching(connection: Connection, told: Sequence[ReceiptReceived]) -> list[asyncpg.Record]:
@@ -61,16 +83,21 @@ async def _matching(connection: Connection, told: Sequence[ReceiptReceived]) -> 
     unechoed = [data for data in told if data.message_id is None]
     if unechoed:
         await connection.execute("SELECT FROM lanes WHERE lane = ANY($1::text[]) ORDER BY lane FOR SHARE", list({one.account for one in unechoed}))
+    named = [data for data in told if data.provider_id is not None]
+    read = [data for data in unechoed if data.watermark is not None and data.provider_id is None]
     return await connection.fetch(
-        f"""SELECT {COLUMNS} FROM deliveries WHERE message_id IN (
+        f"""SELECT {COLUMNS}, called_at FROM deliveries WHERE message_id IN (
                 SELECT unnest($1::uuid[])
                 UNION
                 SELECT message_id FROM deliveries JOIN unnest($2::text[], $3::text[]) AS told (lane, provider_id) USING (lane, provider_id)
+                UNION
+                SELECT message_id FROM deliveries JOIN unnest($4::text[], $5::text[]) AS told (lane, address) USING (lane, address)
+                WHERE status IN ('sent', 'delivered') AND channel IN ('messenger', 'instagram', 'inapp')
             ) ORDER BY message_id FOR UPDATE""",
         [data.message_id for data in told if data.message_id is not None],
-        [data.account for data in told if data.provider_id is not None],
-        [data.provider_id for data in told if data.provider_id is not None],
-    )
+        [data.account for data in named], [data.provider_id for data in named],
+        [data.account for data in read], [data.recipient for data in read],
+    )  # fmt: skip
 
 
 async def _park(connection: Connection, early: Iterable[ReceiptReceived]) -> None:

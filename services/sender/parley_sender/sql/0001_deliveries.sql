@@ -31,10 +31,12 @@ CREATE TABLE deliveries (
     started_at      timestamptz,                                -- when the outermost cause reached Parley
     changed_at      timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 80);
--- What a lane takes next, by purpose; what is under way; what is open of a contact; whose receipt this is; one contact's messages.
+-- What a lane takes next, by purpose; what is under way; what is open of a contact; whose receipt this is, by id or, where a channel tells only
+-- up to when somebody has read, by address.
 CREATE INDEX deliveries_due ON deliveries (lane, purpose, due_at, seq) WHERE status = 'queued';
 CREATE INDEX deliveries_calling ON deliveries (lane) WHERE status = 'calling';
 CREATE INDEX deliveries_open ON deliveries (contact_id, lane, purpose, seq) WHERE status IN ('queued', 'calling');
+CREATE INDEX deliveries_unread ON deliveries (lane, address) WHERE status IN ('sent', 'delivered') AND channel IN ('messenger', 'instagram', 'inapp');
 CREATE INDEX deliveries_by_provider ON deliveries (lane, provider_id) WHERE provider_id IS NOT NULL;
 
 -- Every call that was made, with what came of it.
@@ -60,6 +62,16 @@ CREATE TABLE consents (
     at          timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (contact_id, channel, purpose)
+);
+
+-- Addresses to which nothing leaves any more, whoever asks: a token that is gone, a mailbox that is not there.
+CREATE TABLE suppressions (
+    tenant     text        NOT NULL,
+    channel    text        NOT NULL,
+    address    text        NOT NULL,
+    reason     text        NOT NULL,
+    since      timestamptz NOT NULL,
+    PRIMARY KEY (tenant, channel, address)
 );
 
 -- Receipts whose message is not known yet, by the provider's id: the answer to our call may come after them.
