@@ -165,7 +165,7 @@ class Customer(Frozen):
     """Who an event is about: the sending system's customer id, or addresses by channel, or both."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    addresses: dict[Channel, Annotated[str, StringConstraints(min_length=1, max_length=320)]] = {}
+    addresses: dict[Channel, Annotated[str, StringConstraints(min_length=1, max_length=4096)]] = {}
 
     @model_validator(mode="after")
     def _somebody(self) -> Customer:
