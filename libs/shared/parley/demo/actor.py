@@ -51,7 +51,6 @@ class Actor:
     session: aiohttp.ClientSession
     patience: float = PATIENCE
     troubles: list[str] = field(default_factory=list)
-    clicks: int = 0
     done: int = 0
     _people: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PEOPLE))
 
@@ -118,7 +117,6 @@ class Actor:
         if link is None:
             raise InVain("there is no link to follow in what was received")
         await self._until("the link leads nowhere", lambda: self._send("GET", link, None, {"User-Agent": step.agent}), _is(302))
-        self.clicks += 1
 
     # --- the shop's systems and people ----------------------------------------------------------------------------------------------
 

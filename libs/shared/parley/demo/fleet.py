@@ -29,13 +29,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Terms:
-    """How a Parley is run here. `ports` by name; those that are missing are any free ones. `settings` may name a Kafka and a PostgreSQL already."""
+    """How a Parley is run here. `ports` by name; those that are missing are any free ones. `settings` may name a Kafka and a PostgreSQL already.
+
+    `honour_keys`: whether the providers know a repeated Idempotency-Key, and our accounts rely on it; None: as accounts.yaml says.
+    """
 
     settings: Settings
     data: Path = Path(".parley")
     ports: Mapping[str, int] | None = None
     seed: int = 0
-    honour_keys: bool = True
+    honour_keys: bool | None = None
     places: Places | None = None
 
 
@@ -75,7 +78,7 @@ class Fleet:
     def __init__(self, settings: Settings, papers: Premises, ports: Mapping[str, int], logs: Path, terms: Terms, stack: Stack | None) -> None:
         self.settings, self.premises, self.logs, self.stack = settings, papers, logs, stack
         twin = ("--port", str(ports["twin"]), "--ledger", str(papers.ledger), "--seed", str(terms.seed))
-        keys = "--honour-keys" if terms.honour_keys else "--no-honour-keys"
+        keys = "--no-honour-keys" if terms.honour_keys is False else "--honour-keys"
         self._children = {"twin": Child("twin", ports["twin"], logs / "twin.log", (*twin, keys), {}, "/healthz")}
         for name in SERVICES:
             self._children[name] = Child(name, ports[name], logs / f"{name}.log", (), self._environment(ports[name], ports["ingest"]), "/readyz")
@@ -159,7 +162,8 @@ async def running(terms: Terms, say: Say = lambda _: None) -> AsyncIterator[Flee
     data, ports = terms.data.resolve(), _ports(terms.ports or {})
     async with _stack(terms, data, say) as (settings, stack):
         folder = data / ("demo" if stack is not None else f"demo-{_mark(settings)}")
-        papers = premises.prepare(folder, settings.config, f"http://127.0.0.1:{ports['ingest']}", f"http://127.0.0.1:{ports['twin']}")
+        ingest, twin = f"http://127.0.0.1:{ports['ingest']}", f"http://127.0.0.1:{ports['twin']}"
+        papers = premises.prepare(folder, settings.config, ingest, twin, terms.honour_keys)
         fleet = Fleet(settings, papers, ports, data / "logs", terms, stack)
         say("starting the provider twin, ingest, router, sender and analytics")
         try:

@@ -48,7 +48,7 @@ class Premises:
         return number
 
 
-def prepare(folder: Path, source: Path, ingest: str, twin: str) -> Premises:
+def prepare(folder: Path, source: Path, ingest: str, twin: str, honours_keys: bool | None = None) -> Premises:
     """Copies the configuration in `source` with every account's provider replaced by the twin, so that nothing can leave this machine.
 
     Credentials are made at the first time and kept, so that a second run works on the same data. Raises `ConfigError` for what is wrong in `source`.
@@ -60,6 +60,8 @@ def prepare(folder: Path, source: Path, ingest: str, twin: str) -> Premises:
         place[name] = [_made(kept, name, one) for one in place[name]] if isinstance(place[name], list) else _made(kept, name, place[name])
     for name, account in document.get("accounts", {}).items():
         account |= {"base_url": twin, "public_url": f"{ingest}/hooks/{name}"}
+        if honours_keys is not None:
+            account["honours_keys"] = honours_keys
     copy = folder / "config"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy)

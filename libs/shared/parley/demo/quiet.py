@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from parley.database import OUTSIDE
 from parley.demo.fleet import SERVICES, Fleet
 
-LOOKS, EVERY = 3, 0.7
+LOOKS, EVERY = 3, 0.3
 """So many looks in a row must find nothing to do and nothing changed: receipts and events that are on their way show up in between."""
 WITHIN = 90.0
 
@@ -68,7 +68,9 @@ async def look(fleet: Fleet) -> Look:
     ends = await _ends(fleet, {TopicPartition(row["topic"], row["partition"]) for row in cursors})
     lag = sum(max(0, ends[TopicPartition(row["topic"], row["partition"])] - row["next_offset"]) for row in cursors)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        unready = tuple([name for name in SERVICES if not await _ready(session, fleet.url(name))])
+        # Side by side: each service asks Kafka for its lag, which waits behind its own long poll.
+        ready = await asyncio.gather(*(_ready(session, fleet.url(name)) for name in SERVICES))
+        unready = tuple(name for name, answer in zip(SERVICES, ready, strict=True) if not answer)
         async with session.get(f"{fleet.url('twin')}/control/summary") as answer:
             total = (await answer.json())["total"]
     return Look(lag, opened, _unsettled(total), unready, (*sorted(ends.values()), *(total[name] for name in sorted(total))))
