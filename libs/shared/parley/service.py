@@ -74,7 +74,7 @@ class Service:
     build: Callable[[Context], Awaitable[Parts]]
 
 
-def _rarely_collect() -> None:
+def rarely_collect() -> None:
     """What a service is made of stays for ever, and what it works on is freed by counting references: looking for cycles at the usual pace
     took a sixth of a busy process's time."""
     gc.collect()
@@ -97,7 +97,7 @@ async def run(service: Service, settings: Settings) -> None:
         loop.add_signal_handler(number, stop)
     try:
         async with running(service, settings) as one:
-            _rarely_collect()
+            rarely_collect()
             log.info("ready", service=service.name, port=one.port)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(one.tasks, return_when=asyncio.FIRST_COMPLETED)
