@@ -7,12 +7,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import aiohttp
 
-from parley.demo.customers import Attended, Customer, Event, Follow, Tap, Write
+from parley import wire
+from parley.demo.customers import TENANT, Attended, Customer, Event, Follow, Tap, Write
 
 PATIENCE = 30.0
 """Seconds that a customer waits for an answer, and the shop's systems and people for Parley, before they go on."""
@@ -20,6 +21,8 @@ POLL = 10.0
 """Seconds of one long poll at the twin's inbox."""
 AGAIN = 0.2
 """Seconds between two tries."""
+LOOK = 0.5
+"""Seconds between two looks at what has come and what never will."""
 PEOPLE = 12
 """People of the shop who talk with customers at the same time."""
 LINK = re.compile(r"https?://\S+?/l/[0-9A-Za-z]+")
@@ -30,6 +33,18 @@ Answer: TypeAlias = "tuple[int, Any]"
 
 class InVain(Exception):
     """Something did not come in time: the sentence says what."""
+
+
+class Inside(Protocol):
+    """Somebody inside Parley, for runs in which things break: then a customer waits for just what must come, and for nothing that cannot."""
+
+    async def taken(self, event: UUID) -> bool:
+        """Whether ingest knows this event by its natural id."""
+        ...
+
+    async def given_up(self, contact: UUID) -> set[str]:
+        """The contact's messages that sender makes no more calls for, though it does not know that they arrived."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,11 +60,16 @@ class Places:
 
 @dataclass
 class Actor:
-    """Plays any number of customers at once. `troubles` grows by a sentence for each thing that did not come within `patience` seconds."""
+    """Plays any number of customers at once. `troubles` grows by a sentence for each thing that did not come within `patience` seconds.
+
+    With somebody `inside`, nobody goes on before ingest knows what they did: webhooks and events come in by different ways, and a kill between
+    them would let the later one overtake.
+    """
 
     places: Places
     session: aiohttp.ClientSession
     patience: float = PATIENCE
+    inside: Inside | None = None
     troubles: list[str] = field(default_factory=list)
     done: int = 0
     _people: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PEOPLE))
@@ -71,7 +91,7 @@ class Actor:
                 heard = await self._hear(customer, heard, step.answers)
             except InVain as error:
                 self.troubles.append(f"customer {customer.id} ({customer.kind}), step {place + 1}: {error}")
-                heard = len(await self._inbox(customer, 0, 0))
+                heard = await self._known(customer)
         self.done += 1
 
     async def _do(self, customer: Customer, place: int, step: Write | Tap | Event | Follow | Attended) -> None:
@@ -92,7 +112,9 @@ class Actor:
     async def _say(self, customer: Customer, place: int, what: Mapping[str, Any]) -> None:
         """The message's id follows from who says it where in the script: another run of the same seed says the same message."""
         body = {"account": customer.account, "from": customer.address, "id": f"{customer.id}-{place}", **what}
-        await self._until("the twin does not take the message", lambda: self._send("POST", f"{self.places.twin}/control/say", body), _is(200))
+        say = f"{self.places.twin}/control/say"
+        _, said = await self._until("the twin does not take the message", lambda: self._send("POST", say, body), _is(200))
+        await self._arrived(wire.natural_id("message", customer.account, said["provider_id"]))
 
     async def _hear(self, customer: Customer, heard: int, answers: int) -> int:
         """How many messages there are, once there are `answers` more than were heard."""
@@ -101,8 +123,19 @@ class Actor:
             left = end - asyncio.get_running_loop().time()
             if left <= 0:
                 raise InVain(f"{wanted - heard} of {answers} answers did not come within {self.patience:.0f} s")
-            heard += len(await self._inbox(customer, heard, min(POLL, left)))
+            if self.inside is None:
+                heard += len(await self._inbox(customer, heard, min(POLL, left)))
+            elif (known := await self._known(customer)) > heard:
+                heard = known
+            else:
+                await asyncio.sleep(LOOK)
         return heard
+
+    async def _known(self, customer: Customer) -> int:
+        """How many messages have come, and how many never will."""
+        gone = await self.inside.given_up(customer.contact) if self.inside is not None else set()
+        received = await self._inbox(customer, 0, 0)
+        return len(received) + len(gone - {one["reference"] for one in received})
 
     async def _inbox(self, customer: Customer, after: int, wait: float) -> list[dict[str, Any]]:
         query = {"address": customer.address, "after": str(after), "wait": str(wait)}
@@ -128,6 +161,15 @@ class Actor:
         event = {"specversion": "1.0", "id": f"{customer.id}-{place}", "source": "shop", "type": "parley.customer.event", "data": data}
         headers = {"Authorization": f"Bearer {self.places.shop}", "Content-Type": "application/cloudevents+json"}
         await self._until("ingest does not take the event", lambda: self._send("POST", f"{self.places.ingest}/events", event, headers), _is(202))
+        await self._arrived(wire.natural_id("event", TENANT, "shop", str(event["id"])))
+
+    async def _arrived(self, event: UUID) -> None:
+        """With somebody inside: until ingest knows it."""
+        end = asyncio.get_running_loop().time() + self.patience
+        while self.inside is not None and not await self.inside.taken(event):
+            if asyncio.get_running_loop().time() > end:
+                raise InVain(f"ingest does not know event {event} within {self.patience:.0f} s")
+            await asyncio.sleep(AGAIN)
 
     async def _attend(self, customer: Customer, step: Attended) -> None:
         """A person sees that somebody waits, replies, and ends the conversation; done when the bot may speak again."""
