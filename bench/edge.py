@@ -37,34 +37,24 @@ class Door(Child):
 
 
 async def run(settings: Settings, rounds: int) -> list[Finding]:
-    """The door alone against the floor, then at half of what it held; then the whole service, whose stage behind the door shares its process."""
+    """The door alone against the floor, then at half of what it held."""
     async with ground(settings) as here:
         fresh = (webhooks(here.premises.config, REQUESTS, place * REQUESTS) for place in count())
+        records = [one.record(here.premises.config) for one in next(fresh)]
         door = Door(here)
         await door.start()
         try:
-            alone = await _compared(here, door.url, fresh, rounds)
-            times = await _half(door.url, fresh, alone.ours.median / 2)
+            ours, floor = await alternate(
+                lambda: closed_loop(door.url, [one.raw() for one in next(fresh)], IN_FLIGHT), lambda: _bare(here.settings, records), rounds
+            )
+            times = await _half(door.url, fresh, ours.median / 2)
         finally:
             await door.stop()
-        await here.fleet.start_one("ingest")
-        whole = await _compared(here, door.url, fresh, 1)
+    floor_is = f"aiokafka: send_and_wait of the same records, {IN_FLIGHT} in flight"
     return [
-        Comparison("edge_vs_send_and_wait", "ingest: the edge over HTTP, 200 in flight", "requests/s", alone.ours, alone.floor, FLOOR, target=0.3),
-        Latency("edge", "ingest: the edge's answer at half load", "requests/s", alone.ours.median / 2, alone.ours.median, times),
-        Comparison("ingest_vs_send_and_wait", "ingest: edge and normaliser in one process", "requests/s", whole.ours, whole.floor, FLOOR),
+        Comparison("edge_vs_send_and_wait", f"ingest: the edge over HTTP, {IN_FLIGHT} in flight", "requests/s", ours, floor, floor_is, target=0.3),
+        Latency("edge", "ingest: the edge's answer at half load", "requests/s", ours.median / 2, ours.median, times),
     ]
-
-
-FLOOR = "aiokafka: send_and_wait of the same records, 200 in flight"
-
-
-async def _compared(here: Ground, url: str, fresh: Iterator[list[Webhook]], rounds: int) -> Comparison:
-    records = [one.record(here.premises.config) for one in next(fresh)]
-    ours, floor = await alternate(
-        lambda: closed_loop(url, [one.raw() for one in next(fresh)], IN_FLIGHT), lambda: _bare(here.settings, records), rounds
-    )
-    return Comparison("", "", "", ours, floor, FLOOR)
 
 
 async def _half(url: str, fresh: Iterator[list[Webhook]], rate: float) -> Sequence[float]:
