@@ -110,7 +110,17 @@ def said(item: object) -> dict[str, Any]:
     if item.type in ("message.edited", "message.deleted") and isinstance(item.data, dict):
         return {"kind": item.type.replace(".", "_"), "event_id": item.event_id, "occurred_at_ms": milliseconds(item.at),
                 **item.data, "channel": WORDS.get(item.data.get("channel"), item.data.get("channel"))}  # fmt: skip
+    if isinstance(item.data, dict) and "topic" in (told := item.data.get("properties") or {}):
+        return shop(item.type, told, item.data.get("customer", {}).get("addresses", {}))
     return {"kind": "event", "type": item.type, "event_id": item.event_id}
+
+
+def shop(name: str, told: dict[str, Any], addresses: dict[str, str]) -> dict[str, Any]:
+    """An event of a shop in the words of `reads_as`."""
+    kind = {"order": "order", "cart": "cart"}.get(name.partition(".")[0], "privacy_request")
+    return {"kind": kind, "channel": "shop", "topic": told["topic"], "order_id": told.get("shop_order_id"), "total": told.get("total"),
+            "currency": told.get("currency"), "checkout_token": told.get("cart_id"), "completed": told.get("completed"),
+            "email": addresses.get("email"), "phone": addresses.get("sms")}  # fmt: skip
 
 
 def word(channel: Channel) -> str:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from parley import yamlfile
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account
+from parley.channels.shape import Account, Source
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
@@ -112,8 +112,9 @@ class Config:
         return next((key for key in self.keys if hmac.compare_digest(key.digest, digest)), None)
 
     def of_tenant(self, tenant: str, channel: Channel) -> Account | None:
-        """The tenant's first account for a channel, in the order of the file."""
-        return next((one for one in self.accounts.values() if one.tenant == tenant and one.channel is channel), None)
+        """The tenant's first account for a channel, in the order of the file, of those that can send."""
+        own = (one for one in self.accounts.values() if one.tenant == tenant and one.channel is channel)
+        return next((one for one in own if not isinstance(PROVIDERS.get(one.provider), Source)), None)
 
     def by_sender(self, account: Account, sender: str | None) -> Account:
         """The account of the same tenant and provider with this sender (one hook may serve several numbers), else the account itself."""

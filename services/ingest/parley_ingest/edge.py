@@ -23,7 +23,10 @@ from parley_ingest.normalise import customer_event
 
 PUBLISH_WITHIN = 8.0
 """Seconds; below the shortest time-out of a provider that retries (Twilio 15 s, Meta about 20 s)."""
-NEEDED = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "i-twilio-idempotency-token"})
+NEEDED = frozenset({
+    "content-type", "user-agent", "webhook-id", "webhook-timestamp", "i-twilio-idempotency-token",
+    *(f"{family}shopify-{name}" for family in ("x-", "") for name in ("topic", "event-id", "webhook-id", "triggered-at")),
+})  # fmt: skip
 """Headers that travel on: what the adapter reads. Signatures and credentials stay here."""
 TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 

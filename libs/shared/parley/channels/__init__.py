@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import apns, fcm, infobip, line, mailgun, meta, plain, rbm, sendbird, sendgrid, ses, telegram, twilio, vonage, webpush
+from parley.channels import apns, fcm, infobip, line, mailgun, meta, plain, rbm, sendbird, sendgrid, ses, shopify, telegram, twilio, vonage, webpush
 from parley.channels.shape import Provider
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -26,5 +26,6 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "fcm": fcm,
     "apns": apns,
     "webpush": webpush,
+    "shopify": shopify,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

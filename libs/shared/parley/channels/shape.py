@@ -269,3 +269,11 @@ class TokenProvider(Protocol):
     def token_answer(self, response: Response) -> tuple[str, timedelta] | Outcome:
         """The token and how long it may be used; or why there is none."""
         ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What a provider module offers beside that, where events come from and nothing can be sent to: no message goes its way by its channel alone."""
+
+    @property
+    def ONLY_A_SOURCE(self) -> Literal[True]: ...
