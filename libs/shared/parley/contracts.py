@@ -447,7 +447,6 @@ class Envelope(Frozen):
     data: Data
 
 
-Attributes = dict[str, str]
 Record = tuple[str, bytes, list[tuple[str, bytes]], bytes]
 """A record ready for Kafka: topic, key, headers, value."""
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
 from pydantic import ValidationError
 
-from parley.contracts import BY_TOPIC_AND_TYPE, Attributes, Data, Envelope, Record
+from parley import cloudevents
+from parley.cloudevents import REQUIRED as REQUIRED
+from parley.cloudevents import Unreadable as Unreadable
+from parley.cloudevents import split_structured as split_structured
+from parley.contracts import BY_TOPIC_AND_TYPE, CustomerEvent, Data, Envelope, Record
 
-STRUCTURED = "application/cloudevents"
-REQUIRED = ("specversion", "id", "source", "type")
 OPTIONAL = {"parleytenant": "tenant", "tenant": "tenant", "subject": "subject", "startedat": "started_at", "origin": "origin"}
 PARLEY = uuid5(NAMESPACE_URL, "https://parley.dev/events")
 
 D = TypeVar("D", bound=Data)
-
-
-class Unreadable(ValueError):
-    """The bytes are no event of the contract. The sentence says what is wrong and where."""
 
 
 def natural_id(*parts: str) -> UUID:
@@ -56,40 +54,26 @@ def encode(event: Envelope) -> Record:
     return data.topic, data.key.encode(), headers, data.__pydantic_serializer__.to_json(data, exclude_none=True)
 
 
-def decode(topic: str, headers: Iterable[tuple[str, bytes]], value: bytes) -> Envelope:
+def decode(topic: str, headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Envelope:
     """The event in a Kafka record of `topic`. Raises `Unreadable` with the reason."""
-    try:
-        found = {name.lower(): raw.decode() for name, raw in headers}
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"a header is not UTF-8: {error}") from error
-    if found.get("content-type", "").lower().startswith(STRUCTURED):
-        attributes, data = split_structured(_json(value))
-        return envelope(topic, {**attributes, **_trace(found)}, data)
-    attributes = {name[3:]: text for name, text in found.items() if name.startswith("ce_")}
-    return envelope(topic, {**attributes, **_trace(found)}, value)
+    attributes, data = cloudevents.read(headers, value)
+    return _envelope(topic, attributes, data)
 
 
-def split_structured(document: Any) -> tuple[Attributes, Any]:
-    """Attributes and data of a CloudEvent in structured mode."""
-    if not isinstance(document, dict):
-        raise Unreadable("a structured CloudEvent must be a JSON object")
-    if "data_base64" in document:
-        raise Unreadable("data_base64 is not read: send `data` as JSON")
-    attributes = {name: text for name, text in document.items() if name != "data" and isinstance(text, str)}
-    return attributes, document.get("data")
-
-
-def envelope(topic: str, attributes: Attributes, data: bytes | Any) -> Envelope:
+def envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> Envelope:
     """An event from CloudEvents attributes and its data (JSON bytes, or JSON already read). Raises `Unreadable`."""
-    for name in REQUIRED:
-        if not attributes.get(name):
-            raise Unreadable(f"the CloudEvents attribute `{name}` is missing")
-    if attributes["specversion"] != "1.0":
-        raise Unreadable(f"CloudEvents specversion {attributes['specversion']!r} is not 1.0")
+    return _envelope(topic, cloudevents.checked(attributes), data)
+
+
+def _envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> Envelope:
     model = BY_TOPIC_AND_TYPE.get((topic, attributes["type"]))
+    if model is None and topic == CustomerEvent.topic:
+        model, data = CustomerEvent, cloudevents.of_customer(attributes, data)
     if model is None:
         known = ", ".join(sorted(kind for place, kind in BY_TOPIC_AND_TYPE if place == topic))
         raise Unreadable(f"{attributes['type']!r} is no type of {topic}; known: {known}")
+    if data is None:
+        raise Unreadable("the event has no data")
     fields: dict[str, Any] = {ours: attributes[theirs] for theirs, ours in OPTIONAL.items() if theirs in attributes}
     try:
         content = model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate_json(orjson.dumps(data))
@@ -115,14 +99,3 @@ def in_words(error: ValidationError, limit: int = 5) -> str:
     ]
     more = f" (and {len(found) - limit} more)" if len(found) > limit else ""
     return "; ".join(found[:limit]) + more
-
-
-def _trace(found: dict[str, str]) -> Attributes:
-    return {"traceparent": found["traceparent"]} if "traceparent" in found else {}
-
-
-def _json(value: bytes) -> Any:
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(f"not JSON: {error}") from error
