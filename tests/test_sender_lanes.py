@@ -202,6 +202,21 @@ def test_a_call_without_an_answer_is_never_sent_twice(desk, keys, end):
     assert asyncio.run(main()) == ["maybe"]
 
 
+@pytest.mark.parametrize("fate, end", [("hang_after_accepting", "unknown"), ("fail_rate", "suppressed")])
+def test_what_is_stopped_after_a_call_in_doubt_is_unknown(desk, fate, end):
+    """Nobody may say of a message that perhaps arrived that it was held back; what the provider surely did not take is suppressed."""
+
+    async def main():
+        async with desk(honours_keys=True).open(**{fate: 1}) as one:
+            await one.ask("hello")
+            await until(lambda: _any(one.twin.ledger.book.entries), "the call at the twin")
+            await one.agree(Purpose.REPLY, ConsentState.REVOKED)
+            await until(lambda: _none_queued(one), "the end of it")
+            return dict(await one.statuses()), await one.one.context.pool.fetchval("SELECT reason FROM deliveries")
+
+    assert ({end: 1}, "opted_out") == asyncio.run(main())
+
+
 def test_a_receipt_settles_what_is_unknown(desk):
     """By our echoed id; a later, lower word changes nothing."""
 

@@ -115,17 +115,19 @@ async def claim(connection: Connection, messages: Sequence[UUID], hold: Hold, no
 
 
 async def drop(connection: Connection, dropped: Sequence[tuple[UUID, Drop]], now: datetime) -> list[Changed]:
-    """Ends messages that the gate stopped."""
+    """Ends messages that the gate stopped. Where a call was made before of which nobody knows what came of it (it got no answer, or its process ended
+    with it), nobody can say that the message never left: it is unknown."""
     if not dropped:
         return []
     rows = await connection.fetch(
-        f"""UPDATE deliveries SET status = new.status, reason = new.reason, changed_at = now()
+        f"""UPDATE deliveries SET reason = new.reason, changed_at = now(), status = CASE WHEN deliveries.attempt > (
+                SELECT count(*) FROM attempts a WHERE a.message_id = id AND a.outcome <> 'unknown') THEN 'unknown' ELSE new.status END
             FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason) WHERE message_id = id AND deliveries.status = 'queued'
             RETURNING {_qualified()}""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
     said = dict(dropped)
-    return [Changed(row, said[row["message_id"]].status, said[row["message_id"]].reason, None, now) for row in rows]
+    return [Changed(row, DeliveryStatus(row["status"]), said[row["message_id"]].reason, None, now) for row in rows]
 
 
 async def hold_back(connection: Connection, held: Sequence[tuple[UUID, datetime]]) -> None:
