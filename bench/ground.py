@@ -88,6 +88,9 @@ def environment(here: Ground, port: int, **more: str) -> dict[str, str]:
         "PARLEY_PARTITIONS": str(settings.partitions),
         "PARLEY_PORT": str(port),
         "PARLEY_LOG_LEVEL": settings.log_level,
+        "PARLEY_SPOOL": str(here.fleet.logs.parent / "spool"),
+        "PARLEY_ACCOUNT_REQUESTS": "1000000",
+        "PARLEY_ADDRESS_REQUESTS": "1000000",
         **more,
     }
 

@@ -37,7 +37,7 @@ class Webhook:
         """What the edge puts on the bus for it."""
         headers = {name.lower(): text for name, text in self.headers.items()}
         hook = Request("POST", self.url, headers, self.body)
-        return taken(hook, config.accounts[self.account], datetime.now(UTC))[0]
+        return taken(hook, config.accounts[self.account], datetime.now(UTC)).record
 
 
 def webhooks(config: Config, count: int, first: int = 0) -> list[Webhook]:

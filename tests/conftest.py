@@ -68,9 +68,11 @@ def database(stack) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(stack, database) -> Settings:
-    """Settings for services in this process: own topics, own database, any port."""
-    return Settings(kafka=stack.kafka, database=database, config=CONFIG, prefix=f"{uuid4().hex[:8]}.", partitions=3, port=0, secret="test")
+def settings(stack, database, tmp_path) -> Settings:
+    """Settings for services in this process: own topics, own database, own spool, any port."""
+    return Settings(
+        kafka=stack.kafka, database=database, config=CONFIG, prefix=f"{uuid4().hex[:8]}.", partitions=3, port=0, secret="test", spool=tmp_path / "spool"
+    )
 
 
 @pytest.fixture

@@ -117,8 +117,9 @@ class Shared:
         name, base = f"test_{uuid4().hex[:12]}", self._servers.database.rpartition("/")[0]
         self.run(self._sql(f"CREATE DATABASE {name}"))
         settings = Settings(
-            kafka=self._servers.kafka, database=f"{base}/{name}", config=write_accounts(self._directory), prefix=f"{uuid4().hex[:8]}.", partitions=3
-        )
+            kafka=self._servers.kafka, database=f"{base}/{name}", config=write_accounts(self._directory), prefix=f"{uuid4().hex[:8]}.", partitions=3,
+            spool=self._directory / "spool",
+        )  # fmt: skip
         self._context, self._name = running(settings), name
         self.ingest: Ingest = self.run(self._context.__aenter__())
         return self

@@ -210,13 +210,13 @@ def test_a_caller_who_leaves_half_way_does_no_harm(shared, ingest):
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["closed", "silent"])
-def test_without_kafka_a_webhook_gets_503_in_time(settings, run, tmp_path, monkeypatch, answers):
+def test_without_kafka_and_spool_a_webhook_gets_503_in_time(settings, run, tmp_path, monkeypatch, answers):
     """Twilio waits 15 s: whether Kafka's port is closed or only says nothing, the provider hears before, and comes again."""
-    monkeypatch.setattr("parley_ingest.edge.PUBLISH_WITHIN", 2.0)
+    monkeypatch.setattr("parley_ingest.door.PUBLISH_WITHIN", 2.0)
     sample = next(one for one in GOOD if one.name == "twilio/sms_text")
 
     async def main():
-        async with running(settings.model_copy(update={"config": write_accounts(tmp_path)})) as one:
+        async with running(settings.model_copy(update={"config": write_accounts(tmp_path), "spool_bytes": 0})) as one:
             await kafka_away(one, silent=answers)
             async with asyncio.timeout(10):
                 return await one.send(sample)

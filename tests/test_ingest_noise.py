@@ -89,11 +89,11 @@ def test_what_the_door_takes_can_be_read_behind_it(found):
     """However a signed body is spoiled: 400 to the provider, or every event that follows from it is one of the contract."""
     request, account = signed(*found)
     try:
-        record, answer = taken(request, account, NOW)
+        taking = taken(request, account, NOW)
     except Problem as problem:
         outcome, made = problem.status_code, []
     else:
-        outcome, made = answer.status, list(read_again(record, account))
+        outcome, made = taking.answer.status, list(read_again(taking.record, account))
 
     assert outcome in (200, 204, 400)
     assert [type(data) for data, _ in made] == [type(wire.decode(topic, headers, value).data) for _, (topic, _, headers, value) in made]

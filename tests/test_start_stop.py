@@ -27,7 +27,7 @@ def quick(settings, tmp_path):
 def environment(settings, **more: object) -> dict[str, str]:
     rest = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     ours = {"kafka": settings.kafka, "database": settings.database.get_secret_value(), "config": settings.config, "prefix": settings.prefix,
-            "partitions": settings.partitions, "port": settings.port, "log": "json"}  # fmt: skip
+            "partitions": settings.partitions, "port": settings.port, "spool": settings.spool, "log": "json"}  # fmt: skip
     return rest | {f"PARLEY_{name.upper()}": str(value) for name, value in (ours | more).items()}
 
 

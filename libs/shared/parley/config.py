@@ -61,6 +61,7 @@ class AccountEntry(_Entry):
     sender: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     rate: Annotated[str, AfterValidator(_rate)] = "10/s"
     burst: int = Field(default=1, ge=1)
+    requests: Annotated[str, AfterValidator(_rate)] | None = None
     credentials: dict[str, Reference | tuple[Reference, ...]] = {}
     public_url: str | None = None
     base_url: str | None = None
@@ -149,7 +150,6 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 
 def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...], str | tuple[str, ...]], tuple[str, ...]]) -> Account:
-    number, _, unit = entry.rate.partition("/")
     return Account(
         name=name,
         tenant=entry.tenant,
@@ -159,10 +159,16 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         credentials={key: resolve(("accounts", name, "credentials", key), reference) for key, reference in entry.credentials.items()},
         public_url=entry.public_url,
         base_url=entry.base_url.rstrip("/") if entry.base_url else None,
-        rate=float(number) / {"s": 1, "min": 60, "h": 3600}[unit],
+        rate=_per_second(entry.rate),
         burst=entry.burst,
+        requests=_per_second(entry.requests) if entry.requests else None,
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
     )
+
+
+def _per_second(rate: str) -> float:
+    number, _, unit = rate.partition("/")
+    return float(number) / {"s": 1, "min": 60, "h": 3600}[unit]
 
 
 def _check(entries: AccountsFile, name: str, text: str) -> None:

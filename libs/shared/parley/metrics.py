@@ -26,6 +26,11 @@ class Metrics:
     lag_seconds: Gauge = field(init=False)
     lag_records: Gauge = field(init=False)
     requests: Counter = field(init=False)
+    limited: Counter = field(init=False)
+    spool_bytes: Gauge = field(init=False)
+    spool_records: Gauge = field(init=False)
+    spool_age_seconds: Gauge = field(init=False)
+    spool_set_aside: Gauge = field(init=False)
     queue_depth: Gauge = field(init=False)
     queue_age_seconds: Gauge = field(init=False)
     attempts: Counter = field(init=False)
@@ -56,6 +61,13 @@ class Metrics:
             ),
             "lag_records": gauge("lag_records", "Records between the cursor and the end of the log", ("stage",)),
             "requests": counter("requests", "HTTP requests answered", ("route", "status")),
+            "limited": counter("limited", "Requests refused with 429, by whose limit it was", ("limit",)),
+            "spool_bytes": gauge("spool_bytes", "Bytes in the spool, of the limit that PARLEY_SPOOL_BYTES sets", ()),
+            "spool_records": gauge("spool_records", "Records in the spool that are not on the bus yet", ()),
+            "spool_age_seconds": gauge("spool_age_seconds", "Age of the oldest record in the spool; 0 when it is empty", ()),
+            "spool_set_aside": gauge(
+                "spool_set_aside", "Pieces of the spool that could not be drained, since the process began; each is a file beside it", ()
+            ),
             "queue_depth": gauge("queue_depth", "Messages waiting to be sent", ("lane", "purpose")),
             "queue_age_seconds": gauge("queue_age_seconds", "Age of the oldest message waiting that is due", ("lane", "purpose")),
             "attempts": counter("attempts", "Calls to providers by outcome", ("lane", "outcome")),

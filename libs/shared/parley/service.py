@@ -27,6 +27,8 @@ from parley.stream import Stage, Stream
 log = structlog.get_logger()
 
 LAG_EVERY = 5.0
+JOIN_WITHIN = 5.0
+"""Seconds that a service which can do without Kafka waits for it before it opens."""
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -72,6 +74,8 @@ class Service:
     name: str
     packages: tuple[str, ...]
     build: Callable[[Context], Awaitable[Parts]]
+    opens_without_bus: bool = False
+    """It takes what comes also while Kafka is away: then it listens, and is ready, without it."""
 
 
 def rarely_collect() -> None:
@@ -134,23 +138,43 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         await _patiently("PostgreSQL", lambda: database.migrate(pool, service.name, *service.packages))
         bus = Bus(settings, client=f"parley-{service.name}")
         stack.push_async_callback(bus.stop)
-        await _patiently("Kafka", bus.ensure_topics)
         context = Context(settings, configuration, pool, bus, Metrics(), clock)
         parts = await service.build(context)
         streams = [Stream(stage, pool, bus, settings, context.metrics, context.clock) for stage in parts.stages]
-        await _patiently("Kafka", bus.broker.start)
-        application = web.application(parts.routes, streams, context.metrics, settings.stuck)
+        joining = asyncio.create_task(_join(bus))
+        stack.push_async_callback(_cancelled, joining)
+        if (await asyncio.wait([joining], timeout=JOIN_WITHIN if service.opens_without_bus else None))[0]:
+            joining.result()
+        application = web.application(parts.routes, streams, context.metrics, settings.stuck, without_bus=service.opens_without_bus)
         socket.listen(web.BACKLOG)
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]
         tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]
         tasks.append(asyncio.create_task(web.serve(application, socket), name="endless"))
+        tasks.append(asyncio.create_task(_joined(joining), name="endless"))
         try:
             yield Running(socket.getsockname()[1], context, streams, parts.workers, tasks)
         finally:
             stopping.set()
             await asyncio.gather(*(stream.stop() for stream in streams))
             await _end(tasks, settings.drain)
+
+
+async def _join(bus: Bus) -> None:
+    """Waits for Kafka: the topics are there, and the stages read."""
+    await _patiently("Kafka", bus.ensure_topics)
+    await _patiently("Kafka", bus.broker.start)
+
+
+async def _joined(joining: asyncio.Task[None]) -> None:
+    """Ends only by the error that joining ended by."""
+    await asyncio.shield(joining)
+    await asyncio.Event().wait()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]], drain: float) -> None:

@@ -37,6 +37,14 @@ class Settings(BaseSettings):
     batch: int = Field(default=500, ge=1, le=10_000, description="Records of one step at most.")
     batch_bytes: int = Field(default=4_000_000, ge=10_000, description="Bytes of one step at most.")
     body_limit: int = Field(default=1_048_576, ge=1024, description="Bytes of a request's body at most; 413 above.")
+    spool: Path = Field(
+        default=Path(".parley/spool"), description="Folder in which each ingest keeps what comes while Kafka is away, under its prefix and port."
+    )
+    spool_bytes: int = Field(default=1_073_741_824, ge=0, description="Bytes that the spool of an ingest may hold; 503 above. 0: no spool.")
+    account_requests: float = Field(
+        default=10_000.0, gt=0, description="Webhooks a second of an account (`requests` in accounts.yaml goes before), events of a key; 429 above."
+    )
+    address_requests: float = Field(default=5_000.0, gt=0, description="Requests a second from one client address to webhooks and events; 429 above.")
     dead_streak: int = Field(default=100, ge=1, description="Dead letters in a row after which a stage stops.")
     dead_ratio: float = Field(default=0.5, gt=0, le=1, description="Share of dead letters among the last 1,000 events at which a stage stops.")
     call_timeout: float = Field(default=20.0, gt=0, description="Seconds after which a call to a provider without an answer is given up as unknown.")

@@ -36,14 +36,14 @@ HEAD_WITHIN = 10.0
 """Seconds that they may take."""
 
 
-def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics: Metrics, stuck: float) -> ASGIApp:
-    """A service's routes with `/healthz`, `/readyz` and `/metrics` beside them."""
+def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics: Metrics, stuck: float, *, without_bus: bool = False) -> ASGIApp:
+    """A service's routes with `/healthz`, `/readyz` and `/metrics` beside them. `without_bus`: it is of use, and ready, also while Kafka is away."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        reasons = [reason for stream in streams if (reason := await _unready(stream, stuck))]
+        reasons = [reason for stream in streams if (reason := await _unready(stream, stuck, without_bus))]
         return problem.document(503, "; ".join(reasons)) if reasons else PlainTextResponse("ready\n")
 
     async def exposed(_: Request) -> Response:
@@ -86,14 +86,15 @@ class Counted:
                 self._requests.labels(getattr(scope.get("route"), "path", "none"), f"{status // 100}xx").inc()
 
 
-async def _unready(stream: Stream, stuck: float) -> str | None:
+async def _unready(stream: Stream, stuck: float, without_bus: bool) -> str | None:
     """Why a stage is not ready: stopped, or no progress though there is lag. A live task proves nothing."""
     if stream.stopped:
         return stream.stopped
     try:
         lag = await stream.lag()
     except (KafkaError, TimeoutError, OSError) as error:
-        return f"{stream.stage.name}: Kafka does not answer ({type(error).__name__})" if stream.idle_seconds() > stuck else None
+        patient = without_bus or stream.idle_seconds() <= stuck
+        return None if patient else f"{stream.stage.name}: Kafka does not answer ({type(error).__name__})"
     if lag and stream.idle_seconds() > stuck:
         return f"{stream.stage.name}: no progress for {stream.idle_seconds():.0f} s with {lag} records to go"
     return None

@@ -1,4 +1,4 @@
-"""ingest: everything that comes in. The door (`edge`, `events`, `tracking`) and the stages behind it (`normalise`, `links`)."""
+"""ingest: everything that comes in. The doors (`edge`, `events`, `tracking`), what keeps it (`door`, `spool`), and the stages behind it (`normalise`, `links`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from parley.service import Context, Parts, Service
-from parley_ingest.edge import hook
+from parley_ingest import fetching
+from parley_ingest.door import door
+from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
+from parley_ingest.keys import Keys
 from parley_ingest.normalise import Normalise
 from parley_ingest.repeats import Forget
 from parley_ingest.tracking import Links, Tracking
@@ -16,24 +19,22 @@ from parley_ingest.tracking import Links, Tracking
 
 async def build(context: Context) -> Parts:
     """The routes and stages of ingest."""
-    tracking = Tracking(context)
-
-    async def hooks(request: Request) -> Response:
-        return await hook(request, context)
+    tracking, behind, limits = Tracking(context), door(context), Limits(context)
+    hooks = Hooks(context, behind, limits, Keys(fetching.fetch))
 
     async def customer_events(request: Request) -> Response:
-        return await events(request, context)
+        return await events(request, context, behind, limits)
 
     return Parts(
         routes=[
-            Route("/hooks/{account}", hooks, methods=["GET", "POST"]),
+            Route("/hooks/{account}", hooks.hook, methods=["GET", "POST"]),
             Route("/events", customer_events, methods=["POST"]),
             Route("/l/{code}", tracking.follow, methods=["GET"]),
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
         ],
         stages=[Normalise(context.config), Links()],
-        workers=[tracking, Forget(context)],
+        workers=[tracking, behind, Forget(context)],
     )
 
 
-SERVICE = Service("ingest", ("parley", "parley_ingest"), build)
+SERVICE = Service("ingest", ("parley", "parley_ingest"), build, opens_without_bus=True)

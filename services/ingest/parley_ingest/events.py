@@ -12,25 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from parley import wire
-from parley.bus import BusUnavailable
 from parley.contracts import CustomerEvent, Envelope
 from parley.problem import Problem, authorise, limited_body
 from parley.service import Context
 from parley_ingest.addresses import normalised
+from parley_ingest.door import Door
+from parley_ingest.edge import Limits
 
 BATCH = 1000
 """Events of one request at most."""
 
 
-async def events(request: Request, context: Context) -> Response:
-    """`POST /events`: 202 once every event is on the bus. Nothing of a batch is taken when one of it is wrong; the answer says which."""
+async def events(request: Request, context: Context, door: Door, limits: Limits) -> Response:
+    """`POST /events`: 202 once every event is kept for good. Nothing of a batch is taken when one of it is wrong; the answer says which."""
+    limits.address(request)
     key = authorise(request, context.config, "events:write")
+    limits.account(f"key:{key.name}")
     body = await limited_body(request, context.settings.body_limit)
     found = read(request.headers, body, key.tenant, context.clock())
-    try:
-        await context.bus.publish([wire.encode(event) for event in found])
-    except BusUnavailable as error:
-        raise Problem(503, "Not accepted now; send it again.", headers={"Retry-After": "2"}) from error
+    await door.accept([wire.encode(event) for event in found])
     return Response(orjson.dumps({"accepted": len(found)}), 202, media_type="application/json")
 
 

@@ -52,6 +52,8 @@ class Account:
     burst: int = 1
     honours_keys: bool = False
     """The provider knows a repeated idempotency key and does not send again: then a doubtful call may be repeated."""
+    requests: float | None = None
+    """Requests a second that its webhook takes; None: as many as any account's."""
 
     def secret(self, name: str) -> str:
         """The newest value of a credential. Raises KeyError with a sentence when it is not configured."""
@@ -277,3 +279,11 @@ class Source(Protocol):
 
     @property
     def ONLY_A_SOURCE(self) -> Literal[True]: ...
+
+
+@runtime_checkable
+class QueryReader(Protocol):
+    """What a provider module offers beside that, where `parse` reads parameters of the query: only these stay with a request that was taken."""
+
+    @property
+    def QUERY(self) -> tuple[str, ...]: ...

@@ -55,6 +55,7 @@ TYPES: dict[str, Kind] = {
     "location": "location", "contacts": "contacts", "button": "button", "interactive": "button", "reaction": "reaction",
 }  # fmt: skip
 """WhatsApp's `MessageType`; another word is a message that we cannot read."""
+QUERY = (ECHO,)
 SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 _URL = re.compile(r"(https?)://((?:[^/?#@]*@)?(?:\[[^\]/?#]*\]|[^:/?#]*))(:[0-9]*)?(.*)", re.IGNORECASE | re.DOTALL)
 

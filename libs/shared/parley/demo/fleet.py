@@ -153,6 +153,7 @@ class Fleet:
             "PARLEY_PREFIX": settings.prefix,
             "PARLEY_PARTITIONS": str(settings.partitions),
             "PARLEY_LOG": "json",
+            "PARLEY_SPOOL": str(self.logs.resolve().parent / "spool"),
         }
 
 
