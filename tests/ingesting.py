@@ -98,10 +98,10 @@ class Ingest:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Ingest]:
-    """An ingest on a port of its own."""
+async def running(settings: Settings, port: int | None = None) -> AsyncIterator[Ingest]:
+    """An ingest on a port of its own, or on the given one."""
     clock = [NOW]
-    settings = settings.model_copy(update={"port": free_port()})
+    settings = settings.model_copy(update={"port": port or free_port()})
     async with service.running(SERVICE, settings, clock=lambda: clock[0]) as one, aiohttp.ClientSession() as http:
         yield Ingest(settings, one, http, clock)
 
