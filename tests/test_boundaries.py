@@ -13,9 +13,9 @@ PACKAGES = {
     **{f"parley_{name}": ROOT / f"services/{name}/parley_{name}" for name in ("ingest", "router", "sender", "analytics")},
 }
 ACTING = {
-    "parley": "__main__ bus cli config contractdocs cursor database deadletters keyed log problem referencedocs schemadocs service step stream"
+    "parley": "__main__ bus cli config contractdocs cursor database deadletters history keyed log problem referencedocs schemadocs service step stream"
     " web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
-    "parley_ingest": "app door edge events fetching keys normalise people repeats spool tracking",
+    "parley_ingest": "app door edge events fetching keys normalise people repeats replay spool tracking",
     "parley_router": "api app catalogue",
     "parley_sender": "api app call depth intake lane lanes ledger receipts",
     "parley_analytics": "api app gauges stage",
@@ -135,10 +135,10 @@ def test_who_calls_itself_pure_is():
 
 
 def test_kafka_is_spoken_to_in_one_place():
-    """Clients of Kafka are made by the bus; the dead letters, which people read, are the one other reader. The demo counts as a witness."""
+    """Clients of Kafka are made by the bus; who reads for people (the dead letters, what a topic holds) has readers of its own. The demo counts as a witness."""
     found = {name for name, tree in modules().items() if KAFKA & {what for _, what in imports(tree)} and not name.startswith("parley.demo.")}
 
-    assert {"parley.bus", "parley.deadletters"} == found
+    assert {"parley.bus", "parley.deadletters", "parley.history"} == found
 
 
 @pytest.mark.parametrize(

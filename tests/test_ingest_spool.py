@@ -34,19 +34,23 @@ def away(settings, tmp_path) -> Settings:
     return settings.model_copy(update={"config": write_accounts(tmp_path)})
 
 
-def message(sender: str, number: int) -> dict[str, str]:
-    return {"MessageSid": f"SM{sender[1:]}x{number}", "From": sender, "To": "+15005550006", "Body": str(number), "NumMedia": "0"}
+def message(sender: str, number: int, text: str | None = None) -> dict[str, str]:
+    return {"MessageSid": f"SM{sender[1:]}x{number}", "From": sender, "To": "+15005550006", "Body": text or str(number), "NumMedia": "0"}
 
 
-def post(base: str, sender: str, number: int) -> dict:
+def post(base: str, sender: str, number: int, text: str | None = None) -> dict:
     """A request of Twilio, signed for the address that it goes to."""
-    fields = message(sender, number)
+    fields = message(sender, number, text)
     signature = RequestValidator("unused").compute_signature(f"{base}/hooks/sms", fields)
     return {"data": form(**fields), "headers": {"content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature}}
 
 
 async def write(one: Ingest, sender: str, number: int) -> int:
     return (await one.ask("POST", "/hooks/sms", **post(one.base, sender, number)))[0]
+
+
+async def write_text(one: Ingest, sender: str, number: int, text: str) -> int:
+    return (await one.ask("POST", "/hooks/sms", **post(one.base, sender, number, text)))[0]
 
 
 async def metrics(http: aiohttp.ClientSession, base: str) -> dict[tuple[str, ...], float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -117,6 +118,34 @@ def demo(
 
 
 @app.command()
+def replay(
+    since: Annotated[str, typer.Option("--from", help="Since when, as 2026-11-24T09:00:00+09:00: by the time at which requests were received.")],
+    account: Annotated[str, typer.Option(help="Whose requests.")],
+    until: Annotated[str | None, typer.Option("--to", help="Up to when; without it, up to now.")] = None,
+    topic: Annotated[str, typer.Option(help="Where they stand; there is no other topic yet.")] = "parley.raw",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come of it.")] = False,
+) -> None:
+    """Read an account's requests again, with the adapter as it is now: what it did not yield before comes out, what it did stays as it was."""
+    if topic != "parley.raw":
+        raise settings_.SettingsError(f"--topic {topic}: only parley.raw can be replayed")
+    settings = settings_.read()
+    _needs_servers(settings)
+    begin, end = _moment("--from", since), _moment("--to", until) if until is not None else None
+    taken = asyncio.run(import_module("parley_ingest.replay").run(settings, account, begin, end, dry_run=dry_run))
+    raise typer.Exit(0 if taken else 1)
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise settings_.SettingsError(f"{option} {text!r} is no time: write it as 2026-11-24T09:00:00+09:00") from error
+    if found.tzinfo is None:
+        raise settings_.SettingsError(f"{option} {text!r} has no offset: write it as {text}+09:00, or {text}Z")
+    return found
+
+
+@app.command()
 def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs")) -> None:
     """Write what is made from the code: contract, settings, metrics, the schemas of the services."""
     from parley import contractdocs, log, referencedocs, schemadocs
@@ -139,6 +168,31 @@ def dead_list(limit: Annotated[int, typer.Option(help="How many of the newest to
 
     settings = settings_.read()
     asyncio.run(deadletters.show(settings, limit))
+
+
+@dead.command("show")
+def dead_show(event_id: Annotated[str, typer.Argument(help="Id of the event, as `parley dead list` shows it.")]) -> None:
+    """Show everything of an event's dead letters, with what it says."""
+    from parley import deadletters
+
+    if not asyncio.run(deadletters.inspect(settings_.read(), event_id)):
+        raise settings_.SettingsError(f"no dead letter has the id {event_id!r}: `parley dead list` shows them")
+
+
+@dead.command("retry")
+def dead_retry(
+    event_id: Annotated[str | None, typer.Argument(help="Id of one event.")] = None,
+    stage: Annotated[str | None, typer.Option(help="All that died in this stage.")] = None,
+) -> None:
+    """Put events back onto their topics, once the cause is mended. Twice does no more than once."""
+    from parley import deadletters
+
+    if (event_id is None) == (stage is None):
+        raise settings_.SettingsError("name one event by its id, or a stage with --stage")
+    count = asyncio.run(deadletters.retry(settings_.read(), event_id=event_id, stage=stage))
+    if not count:
+        raise settings_.SettingsError(f"no dead letter {f'of {stage}' if stage else f'has the id {event_id!r}'}: `parley dead list` shows them")
+    typer.echo(f"{count} put back")
 
 
 def _say(progress: str) -> None:
