@@ -98,12 +98,12 @@ class Ingest:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, port: int | None = None) -> AsyncIterator[Ingest]:
+async def running(settings: Settings, port: int | None = None, one: service.Service = SERVICE) -> AsyncIterator[Ingest]:
     """An ingest on a port of its own, or on the given one."""
     clock = [NOW]
     settings = settings.model_copy(update={"port": port or free_port()})
-    async with service.running(SERVICE, settings, clock=lambda: clock[0]) as one, aiohttp.ClientSession() as http:
-        yield Ingest(settings, one, http, clock)
+    async with service.running(one, settings, clock=lambda: clock[0]) as started, aiohttp.ClientSession() as http:
+        yield Ingest(settings, started, http, clock)
 
 
 class Shared:

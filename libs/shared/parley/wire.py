@@ -90,6 +90,8 @@ def _envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> E
         )
     except ValidationError as error:
         raise Unreadable(in_words(error)) from error
+    except orjson.JSONEncodeError as error:
+        raise Unreadable("the data are nested too deeply") from error
 
 
 def in_words(error: ValidationError, limit: int = 5) -> str:

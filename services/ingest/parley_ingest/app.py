@@ -11,16 +11,16 @@ from parley_ingest import fetching
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
-from parley_ingest.keys import Keys
+from parley_ingest.keys import Fetch, Keys
 from parley_ingest.normalise import Normalise
 from parley_ingest.repeats import Forget
 from parley_ingest.tracking import Links, Tracking
 
 
-async def build(context: Context) -> Parts:
-    """The routes and stages of ingest."""
+async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
+    """The routes and stages of ingest. `fetch` gets what providers keep for us at addresses of their own."""
     tracking, behind, limits = Tracking(context), door(context), Limits(context)
-    hooks = Hooks(context, behind, limits, Keys(fetching.fetch))
+    hooks = Hooks(context, behind, limits, Keys(fetch))
 
     async def customer_events(request: Request) -> Response:
         return await events(request, context, behind, limits)

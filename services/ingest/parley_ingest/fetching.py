@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from ipaddress import ip_address
 from typing import Any
@@ -23,7 +24,7 @@ class Public(AbstractResolver):
         found = await ThreadedResolver().resolve(host, port, family)
         public = [one for one in found if ip_address(one["host"].partition("%")[0]).is_global]
         if len(public) < len(found):
-            raise OSError(f"{host} is no public address")
+            raise OSError(errno.EACCES, f"{host} is no public address")
         return public
 
     async def close(self) -> None: ...

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import orjson
 from pydantic import ValidationError
 
 from parley.channels import PROVIDERS
@@ -181,9 +182,11 @@ def customer_event(item: Item, received_at: datetime) -> CustomerEvent | None:
     if not isinstance(item, Happened) or not isinstance(item.data, dict) or "customer" not in item.data:
         return None
     try:
-        event = CustomerEvent.model_validate({"name": item.type, "occurred_at": item.at or received_at, "properties": {}, **item.data})
+        told = {"name": item.type, "occurred_at": item.at or received_at, "properties": {}, **item.data}
+        # By way of the bytes: what is nested too deeply for them could not be read by anybody behind us.
+        event = CustomerEvent.model_validate_json(orjson.dumps(told))
         return event.model_copy(update={"customer": normalised(event.customer)})
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, orjson.JSONEncodeError):
         return None
 
 
