@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench chaos clean
+.PHONY: help setup demo test check format docs bench fuzz chaos clean
 
 help: ## List these commands
 	@echo 'make COMMAND [ARGS="..."]'
@@ -36,6 +36,9 @@ docs: $(READY) ## Write docs/contract, docs/schema, docs/settings.md and docs/me
 
 bench: $(READY) ## Measure against floors of the same run; ARGS=--json
 	@$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(READY) ## Spoil ten thousand requests of every channel at the door; some ten minutes
+	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py $(ARGS)
 
 chaos: $(READY) ## Kill services and servers while customers write; ARGS="--kills 20 --seed 7 --json"
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -16,6 +16,7 @@ from parley.settings import Settings
 
 # A busy machine draws slowly; that says nothing about the rule under test.
 hypothesis.settings.register_profile("parley", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("fuzz", hypothesis.settings.get_profile("parley"), max_examples=10_000)  # `make fuzz`
 hypothesis.settings.load_profile("parley")
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -71,7 +72,14 @@ def database(stack) -> Iterator[str]:
 def settings(stack, database, tmp_path) -> Settings:
     """Settings for services in this process: own topics, own database, own spool, any port."""
     return Settings(
-        kafka=stack.kafka, database=database, config=CONFIG, prefix=f"{uuid4().hex[:8]}.", partitions=3, port=0, secret="test", spool=tmp_path / "spool"
+        kafka=stack.kafka,
+        database=database,
+        config=CONFIG,
+        prefix=f"{uuid4().hex[:8]}.",
+        partitions=3,
+        port=0,
+        secret="test",
+        spool=tmp_path / "spool",
     )
 
 
