@@ -72,6 +72,7 @@ def test_everything_is_killed_and_both_servers_are_restarted(seed, count, span):
     assert set(PROCESSES) == {one.process for one in found if one.kill}
     assert {"kafka", "postgres"} <= {one.process for one in found if not one.kill}
     assert count == len(found) and list(found) == sorted(found, key=lambda one: one.at)
+    assert sum(one.process == "sender" for one in found) >= count // 9
     assert all(0 <= one.at <= span + 0.01 and AWAY[one.process][0] <= one.away <= AWAY[one.process][1] for one in found)
 
 

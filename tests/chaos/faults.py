@@ -11,6 +11,8 @@ from typing import Any
 PROCESSES = ("sender", "router", "ingest", "kafka", "postgres", "analytics")
 """Everything that can be struck; a short schedule strikes the first ones."""
 SERVERS = ("kafka", "postgres")
+BAG = ("sender", "sender", "router", "router", "ingest", "ingest", "kafka", "postgres", "analytics")
+"""From which the other faults are drawn, all of it before any of it comes again: the ways of a message are struck most."""
 KILLED = 0.7
 """Share of SIGKILLs among the faults that are drawn; the others are clean restarts."""
 AWAY: Mapping[str, tuple[float, float]] = MappingProxyType({name: (0.3, 5.0) if name in SERVERS else (0.0, 4.0) for name in PROCESSES})
@@ -62,7 +64,8 @@ def faults(seed: int, count: int, span: float) -> tuple[Fault, ...]:
     and then whatever is drawn."""
     draw = Random(f"faults/{seed}")
     sure = [(name, True) for name in PROCESSES] + [(name, False) for name in SERVERS]
-    drawn = [(draw.choice(PROCESSES), draw.random() < KILLED) for _ in range(count - len(sure))]
+    rounds = [draw.sample(BAG, len(BAG)) for _ in range(len(sure), count, len(BAG))]
+    drawn = [(name, draw.random() < KILLED) for some in rounds for name in some]
     struck = [*sure, *drawn][:count]
     draw.shuffle(struck)
     slot = max(0.0, span - BEFORE) / max(1, count)
