@@ -35,7 +35,7 @@ def test_documents_are_those_of_the_code(tmp_path):
     """`make docs` was run after the last change."""
     made = {path.name: path.read_bytes() for path in contractdocs.write(tmp_path)}
 
-    assert made == {path.name: path.read_bytes() for path in CHECKED_IN.iterdir()}
+    assert made == {path.name: path.read_bytes() for path in CHECKED_IN.iterdir() if not path.name.startswith("openapi-")}
 
 
 def test_a_schema_for_every_event_and_no_other():

@@ -85,6 +85,12 @@ def write(target: Path) -> Iterator[Path]:
         yield target / name
 
 
+def write_api(target: Path, document: Mapping[str, Any]) -> Path:
+    """Writes the OpenAPI document of a service; gives its path."""
+    target.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=150), encoding="utf-8")
+    return target
+
+
 def breaks(old: Mapping[str, Any], new: Mapping[str, Any], *, published_by_others: bool) -> list[str]:
     """What a change from one schema to the other breaks, a sentence each; empty when nobody notices.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from parley.service import Context, Parts, Service
-from parley_ingest import fetching
+from parley_ingest import fetching, openapi
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
@@ -22,11 +22,15 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
     tracking, behind, limits = Tracking(context), door(context), Limits(context)
     hooks = Hooks(context, behind, limits, Keys(fetch))
 
+    async def described(_: Request) -> Response:
+        return JSONResponse(openapi.document())
+
     async def customer_events(request: Request) -> Response:
         return await events(request, context, behind, limits)
 
     return Parts(
         routes=[
+            Route("/openapi.json", described, methods=["GET"]),
             Route("/hooks/{account}", hooks.hook, methods=["GET", "POST"]),
             Route("/events", customer_events, methods=["POST"]),
             Route("/l/{code}", tracking.follow, methods=["GET"]),
