@@ -33,6 +33,8 @@ MANY = options(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )  # fmt: skip
 
+wire = texts.map(lambda text: text.encode("utf-8", "replace").decode("latin-1"))
+"""Text as a query brings it."""
 What = Literal["body", "credential", "head"]
 
 
@@ -119,7 +121,7 @@ def spoiled(draw) -> Spoiled:
         headers[draw(st.sampled_from(sorted(headers)))] = draw(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40))
         return Spoiled(sample, what, replace(request, headers=headers))
     if way == "query":
-        return Spoiled(sample, what, replace(request, url=f"{request.url}{draw(st.sampled_from('?&'))}{draw(texts)}={draw(texts)}"))
+        return Spoiled(sample, what, replace(request, url=f"{request.url}{draw(st.sampled_from('?&'))}{draw(wire)}={draw(wire)}"))
     if way == "method":
         return Spoiled(sample, what, replace(request, method=draw(st.sampled_from(["PUT", "HEAD", "post", ""]))))
     return Spoiled(sample, what, request, timedelta(seconds=draw(st.integers(-(10**9), 10**9))))

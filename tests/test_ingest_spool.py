@@ -58,6 +58,11 @@ async def metrics(http: aiohttp.ClientSession, base: str) -> dict[tuple[str, ...
         return values(await answer.text())
 
 
+async def readiness(http: aiohttp.ClientSession, base: str) -> int:
+    async with http.get(f"{base}/readyz") as answer:
+        return answer.status
+
+
 async def on_the_bus(settings: Settings) -> list[tuple[str, int]]:
     """Sender and number of each message, in order, each once."""
     found = [dict(parse_qsl(base64.b64decode(orjson.loads(one.value)["body"]).decode())) for one in await records(settings, "parley.raw")]
@@ -216,7 +221,7 @@ async def ingest(settings: Settings, log: Path) -> AsyncIterator[asyncio.subproc
     """A real `parley ingest`, SIGKILLed at the end."""
     with log.open("ab") as file:
         command = [sys.executable, "-m", "parley", "ingest"]
-        process = await asyncio.create_subprocess_exec(*command, env=environment(settings), stderr=file, stdout=file)
+        process = await asyncio.create_subprocess_exec(*command, env=environment(settings, stuck=1), stderr=file, stdout=file)
     try:
         yield process
     finally:
@@ -226,7 +231,10 @@ async def ingest(settings: Settings, log: Path) -> AsyncIterator[asyncio.subproc
 
 
 def test_nothing_that_got_a_2xx_is_lost_when_kafka_and_ingest_are_killed(database, tmp_path, run):
-    """Kafka is killed; ingest goes on taking; it is killed too, comes back without Kafka, and takes; Kafka comes back: all is there, in order."""
+    """Kafka is killed; ingest goes on taking; it is killed too, comes back without Kafka, and takes; Kafka comes back: all is there, in order.
+
+    And all the time it is ready: else a cluster would keep customers from a door that is open.
+    """
     kafka = Kafka(tmp_path / "kafka", free_port())
     settings = Settings(
         kafka=kafka.address, database=database, config=write_accounts(tmp_path), partitions=3, port=free_port(), spool=tmp_path / "spool"
@@ -242,8 +250,10 @@ def test_nothing_that_got_a_2xx_is_lost_when_kafka_and_ingest_are_killed(databas
                 await customers.more(100)
                 await kafka.kill()
                 await customers.more(300)
+                ready = [await readiness(http, customers.base)]
             async with ingest(settings, tmp_path / "log"):
                 await customers.more(200)
+                ready.append(await readiness(http, customers.base))
                 await kafka.start()
                 await customers.more(100)
                 customers.stop.set()
@@ -252,7 +262,7 @@ def test_nothing_that_got_a_2xx_is_lost_when_kafka_and_ingest_are_killed(databas
                     return (await metrics(http, customers.base))["parley_spool_records",] == 0
 
                 await until(empty, "the spool to be drained", 60)
-        return await on_the_bus(settings)
+        return ready, await on_the_bus(settings)
 
     async def whole():
         try:
@@ -260,8 +270,9 @@ def test_nothing_that_got_a_2xx_is_lost_when_kafka_and_ingest_are_killed(databas
         finally:
             await kafka.stop()
 
-    found = run(whole())
+    ready, found = run(whole())
 
+    assert [200, 200] == ready
     assert set() == customers.taken - set(found)
     assert in_order(found)
     assert len(customers.taken) >= 700

@@ -30,6 +30,8 @@ from parley.stream import Stream
 log = structlog.get_logger()
 
 BACKLOG = 2048
+AT_ONCE = 0.5
+"""Seconds in which Kafka must tell the lag, where a service is ready without it: who asks whether it is ready waits a second."""
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers at most, give or take one read."""
 HEAD_WITHIN = 10.0
@@ -43,7 +45,7 @@ def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        reasons = [reason for stream in streams if (reason := await _unready(stream, stuck, without_bus))]
+        reasons = [reason for reason in await asyncio.gather(*(_unready(stream, stuck, without_bus) for stream in streams)) if reason]
         return problem.document(503, "; ".join(reasons)) if reasons else PlainTextResponse("ready\n")
 
     async def exposed(_: Request) -> Response:
@@ -91,7 +93,8 @@ async def _unready(stream: Stream, stuck: float, without_bus: bool) -> str | Non
     if stream.stopped:
         return stream.stopped
     try:
-        lag = await stream.lag()
+        async with asyncio.timeout(AT_ONCE if without_bus else None):
+            lag = await stream.lag()
     except (KafkaError, TimeoutError, OSError) as error:
         patient = without_bus or stream.idle_seconds() <= stuck
         return None if patient else f"{stream.stage.name}: Kafka does not answer ({type(error).__name__})"
