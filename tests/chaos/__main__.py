@@ -42,10 +42,15 @@ def _played(whole: Plan, folder: Path) -> Outcome | None:
     try:
         outcome = asyncio.run(_both(whole, folder))
     except* StackError as errors:
-        for one in errors.exceptions:
+        for one in _leaves(errors):
             say(str(one))
         say(f"logs and data are in {folder}")
     return outcome
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors themselves, out of the groups in which they come."""
+    return [leaf for one in error.exceptions for leaf in _leaves(one)] if isinstance(error, BaseExceptionGroup) else [error]
 
 
 async def _both(whole: Plan, folder: Path) -> Outcome:
