@@ -30,11 +30,11 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
 
     return Parts(
         routes=[
-            Route("/openapi.json", described, methods=["GET"]),
             Route("/hooks/{account}", hooks.hook, methods=["GET", "POST"]),
             Route("/events", customer_events, methods=["POST"]),
             Route("/l/{code}", tracking.follow, methods=["GET"]),
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
+            Route("/openapi.json", described, methods=["GET"]),
         ],
         stages=[Normalise(context.config), Links()],
         workers=[tracking, behind, Forget(context)],
