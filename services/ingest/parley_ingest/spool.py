@@ -21,7 +21,8 @@ import structlog
 
 from parley.contracts import Record
 from parley.settings import SettingsError
-from parley_ingest import spoolfile
+from parley_ingest import segments, spoolfile
+from parley_ingest.segments import Segment
 from parley_ingest.spoolfile import Kept, Piece
 
 log = structlog.get_logger()
@@ -31,23 +32,11 @@ Ts = TypeVarTuple("Ts")
 
 SEGMENT = 16_777_216
 """Bytes after which a new segment begins; what is drained is deleted by segments."""
-SUFFIX, ASIDE, POSITION = ".spool", ".aside", "position"
+ASIDE = ".aside"
 
 
 class Full(Exception):
     """The spool holds as much as it may, or cannot be written. Nothing of the records stays that was promised to anybody."""
-
-
-@dataclass(slots=True)
-class Segment:
-    """A file of the spool, and how much of it is on disk for sure."""
-
-    path: Path
-    size: int
-
-    @property
-    def number(self) -> int:
-        return int(self.path.stem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +169,7 @@ class Spool:
     def _begin(self) -> int:
         """A new segment, behind all there ever were: a `position` of old never fits a new one."""
         number = max(time.time_ns(), self._segments[-1].number + 1 if self._segments else 0)
-        path = self.folder / f"{number:020d}{SUFFIX}"
+        path = self.folder / f"{number:020d}{segments.SUFFIX}"
         self._current = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._segments.append(Segment(path, 0))
         os.fsync(self._lock)  # the folder: without it the file could be gone after a power cut
@@ -232,7 +221,7 @@ class Spool:
             return 0
         segment, self._offset = self._segments[0], batch.end
         if self._offset < segment.size:
-            _note(self.folder, segment.number, self._offset)
+            segments.note(self.folder, segment.number, self._offset)
             return 0
         if len(self._segments) == 1:
             self._end()
@@ -245,7 +234,7 @@ class Spool:
         self._end()
         if not self._segments:
             with contextlib.suppress(OSError):
-                (self.folder / POSITION).unlink(missing_ok=True)
+                (self.folder / segments.POSITION).unlink(missing_ok=True)
                 self.folder.rmdir()  # stays where something was set aside
         os.close(self._lock)
 
@@ -259,7 +248,11 @@ def opened(folder: Path, limit: int) -> Spool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.access(folder, os.W_OK):
                 raise PermissionError("not writable")
-            return _found(Spool(folder, limit, _lock=lock))
+            left = segments.left(folder)
+            return Spool(
+                folder, limit, held=left.held, left=left.bytes, records=left.records, oldest=left.oldest,
+                _segments=left.segments, _offset=left.offset, _lock=lock,
+            )  # fmt: skip
         except BaseException:
             os.close(lock)
             raise
@@ -269,46 +262,3 @@ def opened(folder: Path, limit: int) -> Spool:
         raise SettingsError(
             f"PARLEY_SPOOL: {folder} cannot be used ({error}): name a folder that can be written, or set PARLEY_SPOOL_BYTES=0"
         ) from error
-
-
-def _found(spool: Spool) -> Spool:
-    """What stands in the folder, counted."""
-    spool._segments = [Segment(path, path.stat().st_size) for path in sorted(spool.folder.glob(f"*{SUFFIX}"))]
-    number, offset = _noted(spool.folder)
-    if spool._segments and spool._segments[0].number == number and offset <= spool._segments[0].size:
-        spool._offset = offset
-    for place, segment in enumerate(spool._segments):
-        _count(spool, segment, spool._offset if place == 0 else 0)
-    if spool.records:
-        log.warning("the spool holds records of an earlier process", folder=str(spool.folder), records=spool.records, bytes=spool.left)
-    return spool
-
-
-def _count(spool: Spool, segment: Segment, start: int) -> None:
-    data = segment.path.read_bytes()
-    for piece in spoolfile.pieces(data, start):
-        if piece.kind == "torn":
-            log.warning("a record was being written when the process ended; it is cut", file=str(segment.path), bytes=piece.end - piece.start)
-            os.truncate(segment.path, piece.start)
-            segment.size = piece.start
-        elif piece.kind == "whole":
-            spool.records += 1
-            if spool.oldest is None and (found := spoolfile.kept(data[piece.start : piece.end])) is not None:
-                spool.oldest = found.at
-    spool.held += segment.size
-    spool.left += segment.size - start
-
-
-def _note(folder: Path, number: int, offset: int) -> None:
-    new = folder / f"{POSITION}.new"
-    new.write_text(f"{number} {offset}\n")
-    new.replace(folder / POSITION)
-
-
-def _noted(folder: Path) -> tuple[int, int]:
-    """Segment and offset up to which the spool is drained; the beginning where that cannot be read: a repeat does no harm."""
-    try:
-        number, offset = (folder / POSITION).read_text().split()
-        return int(number), int(offset)
-    except (OSError, ValueError):
-        return -1, 0
