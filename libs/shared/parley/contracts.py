@@ -282,6 +282,43 @@ class OptedOut(OfContact):
     at: AwareDatetime
 
 
+class ContactMerged(OfContact):
+    """This contact is part of `into` from now on, or, without it, stands on its own again. Of several the greatest `version` counts."""
+
+    topic = "parley.inbound"
+    type = "parley.contact.merged"
+
+    into: UUID | None = None
+    version: int
+    at: AwareDatetime
+
+
+class ContactParted(OfContact):
+    """Addresses and former contacts leave this contact for `other`. What was only theirs is forgotten here."""
+
+    topic = "parley.inbound"
+    type = "parley.contact.parted"
+
+    other: UUID
+    contacts: tuple[UUID, ...] = ()
+    addresses: dict[Channel, tuple[str, ...]] = {}
+    version: int
+    at: AwareDatetime
+
+
+class ContactAbsorbed(OfContact):
+    """What the router knows of `source`, in its own form, for the contact that it is part of. `lasting`: no parting takes it back."""
+
+    topic = "parley.inbound"
+    type = "parley.contact.absorbed"
+
+    source: UUID
+    version: int
+    known: dict[str, JsonValue] = {}
+    lasting: bool = False
+    at: AwareDatetime
+
+
 class MessageRequested(OfContact):
     """Please deliver this. It goes over `account`, or the first of `channels` that has an address and an account of the tenant.
 
@@ -414,7 +451,8 @@ class ConsentChanged(OfContact):
 
 
 EVENTS: tuple[type[Data], ...] = (
-    RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, MessageRequested,
+    RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, ContactMerged, ContactParted,
+    ContactAbsorbed, MessageRequested,
     ReceiptReceived, DeliveryChanged, LinkMinted, EngagementRecorded, ConversationChanged, ConsentChanged,
 )  # fmt: skip
 """The whole catalogue; documentation, topics and decoding are made from it."""

@@ -14,6 +14,8 @@ from parley.wire import natural_id
 
 PHONE = frozenset({Channel.SMS, Channel.MMS, Channel.RCS, Channel.WHATSAPP, Channel.VOICE})
 """Channels whose address is a phone number: one person on all of them."""
+CUSTOMER = "customer"
+"""The scheme of the shop's own customer ids."""
 
 
 class Address(NamedTuple):
@@ -30,7 +32,7 @@ def scheme(channel: Channel, address: str) -> str:
 
 
 def normal(channel: Channel, address: str) -> str:
-    """The address in normal form: E.164 for phone numbers, the domain of an e-mail address in lower case, else as given.
+    """The address in normal form: E.164 for phone numbers, the domain of an e-mail address in lower case, else as given (decision 17).
 
     Raises ValueError with a sentence for a phone number without its country or one that cannot be.
     """
@@ -59,29 +61,60 @@ def normalised(customer: Customer) -> Customer:
 
 def of_customer(tenant: str, customer: Customer) -> tuple[Address, ...]:
     """Everything by which a customer may be known, the surest first."""
-    own = (Address(tenant, "customer", customer.id),) if customer.id is not None else ()
+    own = (Address(tenant, CUSTOMER, customer.id),) if customer.id is not None else ()
     return (*own, *(Address(tenant, scheme(channel, address), address) for channel, address in sorted(customer.addresses.items())))
 
 
 @dataclass
 class Book:
-    """Who has which address: what the database knows, and what a batch adds to it."""
+    """Who has which address: what the database knows, and what a batch adds to it. `customers`: the contacts that have a customer's id."""
 
     known: dict[Address, UUID]
+    customers: set[UUID] = field(default_factory=set)
     added: dict[Address, UUID] = field(default_factory=dict)
+    founders: set[Address] = field(default_factory=set)
+    """Of those added the ones that a new contact was made for."""
+    together: list[tuple[Address, Address]] = field(default_factory=list)
+    """Pairs that are one contact's because they were named together."""
+    joins: list[tuple[Address, Address]] = field(default_factory=list)
+    """A known customer's id and a known address of somebody without one, named together: the two contacts are one person."""
 
     def contact(self, addresses: Sequence[Address]) -> UUID:
         """The contact with any of `addresses`, the first that is known; else a new one. Addresses not known yet become theirs.
 
-        An address that belongs to somebody else stays with them: joining two people takes an explicit event. The id of a new contact is made
-        from its first address, so that two normalisers that see the same stranger make the same contact.
+        An address of somebody with another customer's id stays with them: joining such two takes an explicit event. The id of a new contact is
+        made from its first address, so that two normalisers that see the same stranger make the same contact.
         """
-        found = next((self.known[one] for one in addresses if one in self.known), None)
-        contact = found if found is not None else natural_id("contact", *addresses[0])
+        first = addresses[0]
+        found = next((one for one in addresses if one in self.known and not self._another(first, one)), None)
+        contact = self.known[found] if found is not None else natural_id("contact", *first)
         for one in addresses:
             if one not in self.known:
                 self.known[one] = self.added[one] = contact
+                self._noted(first, one, found)
+            elif self.known[one] != contact and first.scheme == CUSTOMER and self.known[one] not in self.customers:
+                self.joins.append((first, one))
+                self.customers.add(self.known[one])
         return contact
+
+    def _another(self, first: Address, one: Address) -> bool:
+        """Whether `one` is of somebody else for sure: the event names a customer's id that nobody knows, and they have one."""
+        return first.scheme == CUSTOMER and first not in self.known and self.known[one] in self.customers
+
+    def _noted(self, first: Address, one: Address, found: Address | None) -> None:
+        if one is not first:
+            self.together.append((first, one))
+        elif found is not None:
+            self.together.append((found, one))
+        else:
+            self.founders.add(one)
+        if one.scheme == CUSTOMER:
+            self.customers.add(self.known[one])
+
+
+def channels(kind: str) -> tuple[Channel, ...]:
+    """The channels on which an address of that scheme is reached."""
+    return tuple(sorted(PHONE)) if kind == "phone" else tuple(one for one in Channel if one.value == kind)
 
 
 def by_channel(book: Mapping[str, str], own: Mapping[Channel, str]) -> dict[Channel, str]:

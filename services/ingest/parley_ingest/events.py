@@ -15,6 +15,7 @@ from parley import wire
 from parley.contracts import CustomerEvent, Envelope
 from parley.problem import Problem, authorise, limited_body
 from parley.service import Context
+from parley_ingest import merging
 from parley_ingest.addresses import normalised
 from parley_ingest.door import Door
 from parley_ingest.edge import Limits
@@ -67,6 +68,7 @@ def _event(attributes: Mapping[str, str], data: Any, tenant: str, now: datetime,
         event = wire.envelope(CustomerEvent.topic, {"time": now.isoformat(), **named, "tenant": tenant}, data)
         assert isinstance(event.data, CustomerEvent)
         customer = normalised(event.data.customer)
+        merging.said(tenant, event.data, now)  # who is who must be said so that it can be understood
     except (wire.Unreadable, ValueError) as error:
         raise Problem(422, f"{where}: {error}") from error
     content = event.data.model_copy(update={"customer": customer})

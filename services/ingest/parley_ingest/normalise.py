@@ -33,8 +33,9 @@ from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
 from parley.wire import caused_id, natural_id
-from parley_ingest import people, repeats
+from parley_ingest import merging, people, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
+from parley_ingest.identity import identify
 
 Kind = Literal["text", "choice", "media", "location", "reaction", "system"]
 KINDS: Mapping[str, Kind] = {
@@ -77,12 +78,12 @@ class Normalise:
         new = await repeats.unseen(connection, (one.id for one in found))
         fresh = list({one.id: one for one in reversed(found) if one.id in new}.values())[::-1]
         persons = [one for one in fresh if not isinstance(one.item, Receipt)]
-        contacts = dict(zip((one.id for one in persons), await people.contacts(connection, [_addresses(one) for one in persons]), strict=True))
+        contacts, moves = await identify(connection, [(one, _addresses(one)) for one in persons], now)
         reachable = await people.reachable(connection, [contacts[one.id] for one in persons if isinstance(one.item, CustomerEvent)])
         return [
             Caused(one.cause, data, tenant=one.tenant, id=one.id_of(place), started_at=one.cause.event.started_at or one.at)
             for one in fresh
-            for place, data in enumerate(meaning(one, contacts.get(one.id), reachable))
+            for place, data in enumerate((*meaning(one, contacts.get(one.id), reachable), *moves.get(one.id, ())))
         ]
 
     def read(self, arrived: Arrived) -> Iterator[Found]:
@@ -92,6 +93,7 @@ class Normalise:
             if event.tenant not in self.config.tenants:
                 raise LookupError(f"the CloudEvents extension `tenant` is {event.tenant!r}; known: {', '.join(self.config.tenants)}")
             customer = data.model_copy(update={"customer": normalised(data.customer)})
+            merging.said(event.tenant, customer, data.occurred_at)  # raises now what nobody could understand later
             yield Found(arrived, natural_id("event", event.tenant, event.source, event.id), event.tenant, None, customer, data.occurred_at)
             return
         assert isinstance(data, RawReceived)
@@ -185,6 +187,7 @@ def customer_event(item: Item, received_at: datetime) -> CustomerEvent | None:
         told = {"name": item.type, "occurred_at": item.at or received_at, "properties": {}, **item.data}
         # By way of the bytes: what is nested too deeply for them could not be read by anybody behind us.
         event = CustomerEvent.model_validate_json(orjson.dumps(told))
+        merging.said("", event, received_at)
         return event.model_copy(update={"customer": normalised(event.customer)})
     except (ValidationError, ValueError, orjson.JSONEncodeError):
         return None

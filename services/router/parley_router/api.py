@@ -87,15 +87,15 @@ async def waiting(request: Request, context: Context) -> Response:
 
 
 async def contact(request: Request, context: Context) -> Response:
-    """`GET /v1/contacts/{id}`: what the router knows of a contact. 404 when it knows nobody of this tenant by that id."""
+    """`GET /v1/contacts/{id}`: what the router knows of a contact, or knew until it became part of `merged_into`. 404 when it knows nobody of this tenant by that id."""
     key = authorise(request, context.config, "conversations:read")
     number = _uuid(request.path_params["id"], "id")
     row = await context.pool.fetchrow("SELECT state, status, changed_at FROM contacts WHERE key = $1 AND tenant = $2", number, key.tenant)
     if row is None:
         raise Problem(404, "There is no contact with this id.")
-    return _json(
-        {"contact_id": str(number), "status": row["status"], "state": orjson.loads(row["state"]), "changed_at": row["changed_at"].isoformat()}
-    )
+    state = orjson.loads(row["state"])
+    into = {"merged_into": state["into"], "location": f"/v1/contacts/{state['into']}"} if state.get("into") else {}
+    return _json({"contact_id": str(number), "status": row["status"], **into, "state": state, "changed_at": row["changed_at"].isoformat()})
 
 
 async def act(request: Request, context: Context, tenant: str, action: Literal["reply", "resolve"], agent: str, text: str) -> Response:

@@ -13,6 +13,9 @@ from parley.contracts import (
     AgentActed,
     CallReturned,
     ConsentState,
+    ContactAbsorbed,
+    ContactMerged,
+    ContactParted,
     Content,
     CustomerActed,
     Data,
@@ -23,7 +26,7 @@ from parley.contracts import (
     TimerFired,
 )  # fmt: skip
 from parley.optwords import Wish, wish
-from parley_router import engine
+from parley_router import engine, merging
 from parley_router.catalogue import Book
 from parley_router.engine import CARE, Agreed, Escalated, Failed, Said, Walk
 from parley_router.language import plain, recognised
@@ -62,6 +65,8 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
     if not isinstance(data, Inbound):
         raise TypeError(f"{type(data).__name__} is no event of {MessageReceived.topic}")
     turn = Turn(book, shelf, event, _moment(event, data), now, data.contact_id, state or ContactState())
+    if turn.state.into is not None and not isinstance(data, Joining):  # whoever made it did not know yet
+        return Decision(turn.state, [data.model_copy(update={"contact_id": turn.state.into})], ())
     match data:
         case MessageReceived():
             _message(turn, data)
@@ -73,12 +78,16 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
             turn.consent(data.channel, data.address, data.purposes, data.state, "provider")
         case TimerFired() | CallReturned():
             pass  # no flow of this version waits for one: it is stale
+        case ContactMerged() | ContactParted() | ContactAbsorbed():
+            turn.state, results = merging.decide(turn.state, data)
+            turn.results += results
         case _:
             assert_never(data)
     return Decision(turn.state, turn.results, turn.troubles)
 
 
-Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned
+Joining = ContactMerged | ContactParted | ContactAbsorbed
+Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining
 """What `parley.inbound` carries."""
 
 
@@ -87,7 +96,7 @@ def _moment(event: Envelope, data: Inbound) -> datetime:
     match data:
         case MessageReceived():
             return data.received_at
-        case AgentActed() | OptedOut():
+        case AgentActed() | OptedOut() | ContactMerged() | ContactParted() | ContactAbsorbed():
             return data.at
         case CustomerActed() | TimerFired() | CallReturned():
             return event.started_at or event.time

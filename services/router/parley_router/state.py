@@ -60,11 +60,8 @@ class Agreement(Frozen):
     at: AwareDatetime
 
 
-class ContactState(Value):
-    """One contact: language, profile, consents by `channel:purpose`, the route of the last message in, orders, where they stand.
-
-    `replies`: where answers go on a channel, when that is not the address. `received` counts the customer's messages, `misses` those in a row that nobody understood.
-    """
+class Known(Value):
+    """What is known of a contact, as far as it goes along when the contact becomes part of another."""
 
     language: str | None = None
     profile: dict[str, str] = {}
@@ -77,8 +74,35 @@ class ContactState(Value):
     orders: dict[str, str] = {}
     position: Position | None = None
     conversation: Conversation | None = None
-    misses: int = 0
     received: int = 0
+
+
+class Part(Value):
+    """A contact that is part of this one: what was known of it (nothing any more once it left) and what this one has from it alone.
+
+    `gained` names fields and keys; `replaced` are the consents as they were before.
+    """
+
+    version: int
+    at: AwareDatetime | None = None
+    known: Known | None = None
+    gained: tuple[tuple[str, str], ...] = ()
+    replaced: dict[str, Agreement | None] = {}
+
+
+class ContactState(Known):
+    """One contact: language, profile, consents by `channel:purpose`, the route of the last message in, orders, where they stand.
+
+    `replies`: where answers go on a channel, when that is not the address. `received` counts the customer's messages, `misses` those in a row that
+    nobody understood. `into`: whom this contact is part of, said last by `merged`; it is then as it was at
+    `since`, and all that happens is passed on.
+    """
+
+    misses: int = 0
+    into: UUID | None = None
+    merged: int = 0
+    since: AwareDatetime | None = None
+    parts: dict[UUID, Part] = {}
 
     def consent(self, channel: Channel, purpose: Purpose) -> ConsentState | None:
         known = self.consents.get(channel + ":" + purpose)
@@ -125,7 +149,9 @@ class ContactState(Value):
         return self.conversation is not None and self.conversation.waiting
 
     @property
-    def status(self) -> Literal["waiting", "bot", "none"]:
+    def status(self) -> Literal["waiting", "bot", "none", "merged"]:
+        if self.into is not None:
+            return "merged"
         if self.conversation is None:
             return "none"
         return "waiting" if self.conversation.waiting else "bot"
@@ -144,4 +170,4 @@ def storable(value: JsonValue) -> JsonValue:
 
 def labels(state: ContactState) -> tuple[str, UUID | None]:
     """What stands beside the state for queries: who answers, and the conversation."""
-    return state.status, state.conversation.id if state.conversation is not None else None
+    return state.status, state.conversation.id if state.conversation is not None and state.into is None else None

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from parley.contracts import Channel, ConsentChanged, ConsentState, Content, ConversationChanged, Data, Envelope, MessageRequested, Purpose
 from parley.wire import caused_id
+from parley_router import merging
 from parley_router.catalogue import Book, Shelf
 from parley_router.engine import Said
 from parley_router.language import spoken
@@ -97,10 +98,11 @@ class Turn:
         self.state = before.with_consent(channel, purposes, state, self.at)
         if all(self.state.consent(channel, one) is before.consent(channel, one) for one in purposes):
             return False
-        for one in purposes:
-            self.results.append(
-                ConsentChanged(contact_id=self.contact, channel=channel, address=address, purpose=one, state=state, source=source, at=self.at)
-            )
+        for contact in (self.contact, *merging.parts(self.state)):  # what still leaves for a former contact asks for that one's consent
+            for one in purposes:
+                self.results.append(
+                    ConsentChanged(contact_id=contact, channel=channel, address=address, purpose=one, state=state, source=source, at=self.at)
+                )
         if self.state.opted_out(channel):
             self.update(position=None, misses=0)
         return True
