@@ -9,11 +9,10 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
-from parley.local.server import Server, StackError
+from parley.local.server import Server, StackError, as_child
 
 START_WITHIN = 60.0
 OPTIONS = {
@@ -100,9 +99,10 @@ def _user(folder: Path, programs: Path) -> int | None:
 
 
 async def _init(programs: Path, folder: Path, user: int | None) -> None:
-    more: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
     command = [str(programs / "initdb"), "-D", str(folder), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd="/", **more)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd="/", preexec_fn=as_child(user)
+    )
     said, _ = await process.communicate()
     if process.returncode:
         raise StackError(f"PostgreSQL's data folder cannot be made: {said.decode(errors='replace')[-500:]}")

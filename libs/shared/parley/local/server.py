@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 STOP_WITHIN = 30.0
 PR_SET_PDEATHSIG = 1
@@ -35,10 +34,19 @@ def taken(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel to end the child when the parent is killed (Linux): nothing may go on with the data behind our back."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def as_child(user: int | None = None) -> Callable[[], None]:
+    """What a child does before its program starts: becomes `user`, and asks the kernel to end it when the parent is killed (Linux): nothing may
+    go on with the data behind our back. By hand, for uvloop's subprocesses know no `user`."""
+
+    def become() -> None:
+        if user is not None:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return become
 
 
 class Server:
@@ -68,12 +76,11 @@ class Server:
         """Starts the process and returns once it answers. Raises `StackError` with the end of its log when it does not."""
         self.check_port()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        more: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL, cwd="/", env={**os.environ, **env},
                 start_new_session=True,  # a terminal's Ctrl-C is for us; we stop the children in order
-                preexec_fn=_die_with_parent, **more,
+                preexec_fn=as_child(user),
             )  # fmt: skip
         answered = False
         try:
