@@ -157,8 +157,8 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
         schemas = schemadocs.write(target / "schema", settings.database.get_secret_value())
     except StackError as error:
         _refuse(error)
-    api = import_module("parley_ingest.openapi").document()
-    for path in [*contractdocs.write(target / "contract"), contractdocs.write_api(target / "contract" / "openapi-ingest.yaml", api), *referencedocs.write(target), *schemas]:
+    api = contractdocs.write_api(target / "contract" / "openapi-ingest.yaml", import_module("parley_ingest.openapi").document())
+    for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *schemas]:
         typer.echo(path)
 
 
