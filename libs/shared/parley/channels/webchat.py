@@ -6,10 +6,10 @@ In, as `parley_ingest.chat` puts it on the bus, signed by Standard Webhooks with
     message      {id, from, at, text?, choice?: {id, title}, context?: {page, cart, ...}}
     marks        {from, at, status: delivered|read, messages: [our message ids]}
     typing       {from, at}
-    identified   {from, at, customer}     the shop's own customer id, checked before
+    identified   {from, at, customer}     the shop's own customer id, checked before: the event `customer.identified`
 
-What the page tells about itself becomes the customer's event `webchat.context` just before the message; the others `webchat.typing` and
-`webchat.identified`. They are events of this one source, on `parley.inbound`, for flows and for people's consoles.
+What the page tells about itself becomes the customer's event `webchat.context` just before the message, typing is `webchat.typing`.
+They are on `parley.inbound`, for flows and for the consoles of people.
 
 Out: `POST {base_url}/chat/{account}/deliver` with `{id, to, at, text, media, choices}`, the message id as key; a repeat is answered as the first was.
 """
@@ -71,12 +71,12 @@ def parse(request: Request, account: Account) -> Sequence[Item]:
     if kind == "marks":
         return list(_marks(body, visitor, at))
     if kind == "typing":
-        return [_happened("typing", f"{visitor}:{body.get('at')}", {"addresses": {"webchat": visitor}}, {}, at)]
+        return [_happened("webchat.typing", f"{visitor}:{body.get('at')}", {"addresses": {"webchat": visitor}}, {}, at)]
     if kind == "identified":
         customer = string(body.get("customer"))
         if not customer:
             raise Malformed("`customer` is missing.")
-        return [_happened("identified", f"{visitor}:{customer}", {"id": customer, "addresses": {"webchat": visitor}}, {}, at)]
+        return [_happened("customer.identified", f"{visitor}:{customer}", {"id": customer, "addresses": {"webchat": visitor}}, {}, at)]
     return []
 
 
@@ -121,7 +121,7 @@ def _message(body: dict[str, Any], visitor: str, at: datetime | None) -> Iterato
     if not identifier:
         raise Malformed("`id` is missing.")
     if context := mapping(body.get("context")):
-        yield _happened("context", f"{visitor}:{identifier}", {"addresses": {"webchat": visitor}}, context, at)
+        yield _happened("webchat.context", f"{visitor}:{identifier}", {"addresses": {"webchat": visitor}}, context, at)
     choice = tapped(pressed.get("id"), pressed.get("title"))
     kind: Literal["button", "text", "unsupported"] = "button" if choice else "text" if text is not None else "unsupported"
     text = text or (choice.title if choice else None)
@@ -139,7 +139,7 @@ def _marks(body: dict[str, Any], visitor: str, at: datetime | None) -> Iterator[
 
 
 def _happened(name: str, event_id: str, customer: dict[str, JsonValue], properties: dict[str, JsonValue], at: datetime | None) -> Happened:
-    return Happened(f"webchat.{name}", f"{name}:{event_id}", {"customer": customer, "properties": properties}, at)
+    return Happened(name, f"{name}:{event_id}", {"customer": customer, "properties": properties}, at)
 
 
 def _when(value: object) -> datetime | None:
