@@ -87,7 +87,9 @@ def write(target: Path) -> Iterator[Path]:
 
 def write_api(target: Path, document: Mapping[str, Any]) -> Path:
     """Writes the OpenAPI document of a service; gives its path."""
-    target.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=150), encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    plain = orjson.loads(orjson.dumps(document))  # what is there twice is written twice, not referred to
+    target.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=150), encoding="utf-8")
     return target
 
 
