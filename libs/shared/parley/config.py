@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ def _reference(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", text):
+        raise ValueError(f"an origin is a scheme and a host, as in https://shop.example, or *; not {text!r}")
+    return text.lower()
+
+
 Reference = Annotated[str, AfterValidator(_reference)]
 
 
@@ -62,6 +69,7 @@ class AccountEntry(_Entry):
     rate: Annotated[str, AfterValidator(_rate)] = "10/s"
     burst: int = Field(default=1, ge=1)
     requests: Annotated[str, AfterValidator(_rate)] | None = None
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     credentials: dict[str, Reference | tuple[Reference, ...]] = {}
     public_url: str | None = None
     base_url: str | None = None
@@ -161,6 +169,7 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         base_url=entry.base_url.rstrip("/") if entry.base_url else None,
         rate=_per_second(entry.rate),
         burst=entry.burst,
+        origins=entry.origins,
         requests=_per_second(entry.requests) if entry.requests else None,
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
     )

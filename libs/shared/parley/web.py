@@ -34,6 +34,8 @@ AT_ONCE = 0.5
 """Seconds in which Kafka must tell the lag, where a service is ready without it: who asks whether it is ready waits a second."""
 HEAD_LIMIT = 65_536
 """Bytes of a request's line and headers at most, give or take one read."""
+WS_LIMIT = 65_536
+"""Bytes of a WebSocket message at most. Not compressed: what inflates costs more than a short text is long."""
 HEAD_WITHIN = 10.0
 """Seconds that they may take."""
 
@@ -199,7 +201,8 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
 async def serve(inner: ASGIApp, socket: socket.socket) -> None:
     """Serves `inner` until it is cancelled; what is being answered then is answered first."""
     options = uvicorn.Config(
-        inner, log_config=None, access_log=False, http=Bounded, ws="none", lifespan="off",
+        inner, log_config=None, access_log=False, http=Bounded, ws="websockets-sansio", ws_max_size=WS_LIMIT, ws_per_message_deflate=False,
+        lifespan="off",
         timeout_keep_alive=75, server_header=False, date_header=False, backlog=BACKLOG,
     )  # fmt: skip
     server = _Server(options)

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from parley.service import Context, Parts, Service
 from parley_ingest import fetching, openapi
+from parley_ingest.chat.routes import WebChat
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
@@ -20,6 +21,7 @@ from parley_ingest.tracking import Links, Tracking
 async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
     """The routes and stages of ingest. `fetch` gets what providers keep for us at addresses of their own."""
     tracking, behind, limits = Tracking(context), door(context), Limits(context)
+    chat = WebChat(context, behind, limits)
     hooks = Hooks(context, behind, limits, Keys(fetch))
 
     async def described(_: Request) -> Response:
@@ -35,9 +37,10 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
             Route("/l/{code}", tracking.follow, methods=["GET"]),
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
             Route("/openapi.json", described, methods=["GET"]),
+            *chat.routes,
         ],
         stages=[Normalise(context.config), Links()],
-        workers=[tracking, behind, Forget(context)],
+        workers=[tracking, behind, *chat.workers, Forget(context)],
     )
 
 

@@ -52,6 +52,8 @@ class Account:
     burst: int = 1
     honours_keys: bool = False
     """The provider knows a repeated idempotency key and does not send again: then a doubtful call may be repeated."""
+    origins: tuple[str, ...] = ()
+    """Pages that may use the account from a browser (web chat); `*` for every one."""
     requests: float | None = None
     """Requests a second that its webhook takes; None: as many as any account's."""
 
