@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parley.contracts import (
@@ -241,6 +241,7 @@ def told(pairs: list[set[UUID]]) -> list[list[Data]]:
 PAIRS = st.lists(st.sampled_from([{OLD, YOUNG}, {YOUNG, THIRD}, {OLD, THIRD}]), min_size=1, max_size=6)
 
 
+@settings(max_examples=300)
 @given(PAIRS, st.data())
 def test_joined_and_parted_in_any_order_everybody_is_as_before(pairs, data):
     """Property: whatever is joined and parted, and in whatever order the router hears of it, in the end everybody knows what they knew and no refusal is lost."""

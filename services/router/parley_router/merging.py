@@ -8,7 +8,7 @@ contact the greater counts, in whatever order they arrive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -49,15 +49,15 @@ def merged(state: ContactState, data: ContactMerged) -> tuple[ContactState, list
     """Becomes part of another and sends what it knows of itself; or stands on its own again, and sender hears what it consents to itself."""
     if data.version <= state.merged:
         return state, []
+    older = [one for one, part in state.parts.items() if part.version < data.version]  # they hear themselves whom they are part of from now on
+    kept = _without_all(state, older)
+    kept = kept.but(parts={one: part for one, part in kept.parts.items() if one not in older}, into=data.into, merged=data.version)
     if data.into is None:
-        after = state.but(into=None, merged=data.version, since=None)
-        return after, _again(data.contact_id, state, state.since) if state.since is not None else []
-    own = state
-    for one in parts(state):
-        own = without(own, one)
+        return kept.but(since=None), _again(data.contact_id, kept, state.since) if state.since is not None else []
+    own = _without_all(kept, parts(kept))
     told = own.model_dump(mode="json", include=set(Known.model_fields), exclude_defaults=True)
     absorbs = ContactAbsorbed(contact_id=data.into, source=data.contact_id, version=data.version, known=told, at=data.at)
-    return own.but(parts={}, into=data.into, merged=data.version, since=data.at), [absorbs]
+    return kept.but(since=data.at), [absorbs]
 
 
 def absorbed(state: ContactState, data: ContactAbsorbed) -> tuple[ContactState, list[Data]]:
@@ -93,10 +93,7 @@ def parted(state: ContactState, data: ContactParted) -> tuple[ContactState, list
     refused = {key: agreed for key, agreed in state.consents.items() if agreed.state is ConsentState.REVOKED and _channel(key) in data.addresses}
     leaving = [one for one in data.contacts if one not in state.parts or state.parts[one].version < data.version]
     joined_at = max((state.parts[one].at or data.at for one in leaving if one in state.parts), default=data.at)
-    after = state
-    for one in leaving:
-        after = without(after, one)
-    after = _without_addresses(after, data.addresses)
+    after = _without_addresses(_without_all(state, leaving), data.addresses)
     after = _refilled(after.but(parts={**after.parts, **{one: Part(version=data.version) for one in leaving}}))
     results = _given_back(data.contact_id, state.consents, after.consents, joined_at)
     if refused:
@@ -169,11 +166,16 @@ def without(state: ContactState, source: UUID) -> ContactState:
     return state.but(**changes, consents=consents, received=max(0, state.received - known.received), parts=left)
 
 
+def _without_all(state: ContactState, sources: Iterable[UUID]) -> ContactState:
+    for one in sources:
+        state = without(state, one)
+    return state
+
+
 def _refilled(state: ContactState) -> ContactState:
     """What one part gave and took along may be known from another."""
     there = {one: part for one, part in state.parts.items() if part.known is not None}
-    for one in there:
-        state = without(state, one)
+    state = _without_all(state, there)
     for one, part in sorted(there.items(), key=lambda item: item[1].version):
         state = gained(state, one, part)
     return state
