@@ -22,7 +22,7 @@ ELSEWHERE = {"cloudevents"}
 CHANNELS = {
     "telegram": Channel.TELEGRAM, "line": Channel.LINE, "sendbird": Channel.INAPP, "rbm": Channel.RCS,
     "sendgrid": Channel.EMAIL, "ses": Channel.EMAIL, "mailgun": Channel.EMAIL,
-    "fcm": Channel.PUSH, "apns": Channel.PUSH, "webpush": Channel.PUSH,
+    "fcm": Channel.PUSH, "apns": Channel.PUSH, "webpush": Channel.PUSH, "webchat": Channel.WEBCHAT,
 }  # fmt: skip
 """The channel of the account that a provider's samples came to, where it is not SMS."""
 WORDS = {Channel.INAPP: "sendbird"}

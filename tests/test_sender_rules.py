@@ -243,7 +243,7 @@ def test_parts_end_as_the_last_one_made():
 def config():
     from parley import config as configuration
 
-    names = ("TWILIO_SID", "TWILIO_TOKEN", "META_APP_SECRET", "META_ACCESS_TOKEN", "META_VERIFY_TOKEN", "KEY_SHOP", "KEY_STAFF")
+    names = ("CHAT_SECRET", "TWILIO_SID", "TWILIO_TOKEN", "META_APP_SECRET", "META_ACCESS_TOKEN", "META_VERIFY_TOKEN", "KEY_SHOP", "KEY_STAFF")
     return configuration.load(CONFIG, {**{f"ACME_{one}": "x" for one in names}, "ACME_APP_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
 
 

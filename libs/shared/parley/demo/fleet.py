@@ -131,6 +131,8 @@ class Fleet:
     async def _open_accounts(self) -> None:
         """The accounts of the configuration, as the provider knows them."""
         for name, one in self.premises.config.accounts.items():
+            if one.provider == premises.HERE:
+                continue
             secrets = {key: values[0] for key, values in one.credentials.items()}
             body = {"provider": one.provider, "channel": one.channel, "sender": one.sender, "credentials": secrets, "hook_url": one.public_url}
             await self._tell(f"/control/accounts/{name}", body)

@@ -19,6 +19,8 @@ from parley.config import Config
 from parley.local import StackError
 
 SECRET = "PARLEY_SECRET"
+HERE = "webchat"
+"""The provider that ingest itself is: what is sent there stays on this machine as it is."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def prepare(folder: Path, source: Path, ingest: str, twin: str, honours_keys: bo
     for name, place in _references(document):
         place[name] = [_made(kept, name, one) for one in place[name]] if isinstance(place[name], list) else _made(kept, name, place[name])
     for name, account in document.get("accounts", {}).items():
-        account |= {"base_url": twin, "public_url": f"{ingest}/hooks/{name}"}
+        own = account["provider"] == HERE
+        account |= {"base_url": ingest if own else twin, "public_url": f"{ingest}/hooks/{name}"}
         if honours_keys is not None:
             account["honours_keys"] = honours_keys
     copy = folder / "config"
