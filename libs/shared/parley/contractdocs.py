@@ -29,6 +29,7 @@ KEYS = {
     "parley.customers": "customer id",
     "parley.receipts": "account + provider id",
     "parley.links": "code",
+    "parley.hits": "message id",
     "parley.consent": "contact id + channel + purpose",
 }
 

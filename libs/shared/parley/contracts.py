@@ -389,7 +389,10 @@ class DeliveryChanged(OfContact):
 
 
 class LinkMinted(OfContact):
-    """A tracked link: who follows `/l/{code}` is sent to `url` and counted; `/o/{code}.gif` counts an open (`url` empty)."""
+    """A tracked link: who follows `/l/{code}` is sent to `url` and counted; `/o/{code}.gif` counts an open (`url` empty).
+
+    Of `kind` unsubscribe: one POST to `/u/{code}` takes `address` off marketing on `channel` (RFC 8058).
+    """
 
     topic = "parley.links"
     type = "parley.link.minted"
@@ -397,6 +400,10 @@ class LinkMinted(OfContact):
     code: Name
     url: str
     message_id: UUID
+    kind: Literal["link", "unsubscribe"] = "link"
+    account: Name | None = None
+    channel: Channel | None = None
+    address: Name | None = None
     at: AwareDatetime
 
     @property
@@ -404,8 +411,47 @@ class LinkMinted(OfContact):
         return self.code
 
 
+class OfMessage(OfContact):
+    """What happens around one message before it is known what it was: keyed by message."""
+
+    message_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.message_id)
+
+
+class LinkHit(OfMessage):
+    """A request for a link, a pixel or an unsubscription, as it came. Who it was is judged a little later, with what came around it.
+
+    `ahead`: the browser says that it fetches before anybody asked. `language`: the request names one, as every browser's does. `client` tells
+    requests of one address and agent from others, for about an hour; none where the address is not a public one.
+    """
+
+    topic = "parley.hits"
+    type = "parley.link.hit"
+
+    code: Name
+    kind: Literal["opened", "clicked", "unsubscribed"]
+    method: Annotated[str, StringConstraints(max_length=20)] = "GET"
+    agent: Annotated[str, StringConstraints(max_length=500)] = ""
+    ahead: bool = False
+    language: bool = False
+    client: str | None = None
+    at: AwareDatetime
+
+
+class HitsDue(OfMessage):
+    """It is time to judge the hits of this message up to `until`. It stands behind all of them in the log, so none can be missing."""
+
+    topic = "parley.hits"
+    type = "parley.hits.due"
+
+    until: AwareDatetime
+
+
 class EngagementRecorded(OfContact):
-    """Somebody, or something, opened a message or followed a link in it."""
+    """Somebody, or something, opened a message or followed a link in it. `reason`: why it counts as `by`; `rules`: the version that says so."""
 
     topic = "parley.engagement"
     type = "parley.engagement.recorded"
@@ -414,6 +460,8 @@ class EngagementRecorded(OfContact):
     kind: Literal["opened", "clicked", "complained", "unsubscribed"]
     link: str | None = None
     by: Literal["human", "prefetch", "scanner", "unknown"] = "unknown"
+    reason: Name | None = None
+    rules: int | None = None
     at: AwareDatetime
 
 
@@ -452,8 +500,7 @@ class ConsentChanged(OfContact):
 
 EVENTS: tuple[type[Data], ...] = (
     RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, ContactMerged, ContactParted,
-    ContactAbsorbed, MessageRequested,
-    ReceiptReceived, DeliveryChanged, LinkMinted, EngagementRecorded, ConversationChanged, ConsentChanged,
+    ContactAbsorbed, MessageRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue, EngagementRecorded, ConversationChanged, ConsentChanged,
 )  # fmt: skip
 """The whole catalogue; documentation, topics and decoding are made from it."""
 

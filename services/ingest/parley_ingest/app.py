@@ -12,16 +12,20 @@ from parley_ingest.chat.routes import WebChat
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
+from parley_ingest.hits import Due, Handed, Hits
 from parley_ingest.keys import Fetch, Keys
 from parley_ingest.normalise import Normalise
 from parley_ingest.repeats import Forget
 from parley_ingest.tracking import Links, Tracking
+from parley_ingest.unsubscribe import Unsubscribe
+from parley_ingest.verify import Verifications
 
 
 async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
     """The routes and stages of ingest. `fetch` gets what providers keep for us at addresses of their own."""
     tracking, behind, limits = Tracking(context), door(context), Limits(context)
     chat = WebChat(context, behind, limits)
+    leaving = Unsubscribe(tracking, behind, limits)
     hooks = Hooks(context, behind, limits, Keys(fetch))
 
     async def described(_: Request) -> Response:
@@ -36,11 +40,13 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
             Route("/events", customer_events, methods=["POST"]),
             Route("/l/{code}", tracking.follow, methods=["GET"]),
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
+            Route("/u/{code}", leaving.asked, methods=["GET"]),
+            Route("/u/{code}", leaving.unsubscribe, methods=["POST"]),
             Route("/openapi.json", described, methods=["GET"]),
             *chat.routes,
         ],
-        stages=[Normalise(context.config), Links()],
-        workers=[tracking, behind, *chat.workers, Forget(context)],
+        stages=[Normalise(context.config), Links(), Hits(), Handed()],
+        workers=[tracking, behind, *chat.workers, Forget(context), Due(context)],
     )
 
 

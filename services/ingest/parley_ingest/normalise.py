@@ -132,7 +132,8 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         assert item.message_id is not None
         by: Literal["human", "prefetch", "unknown"] = "unknown" if item.machine is None else "prefetch" if item.machine else "human"
         yield EngagementRecorded(
-            contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=by, at=item.at or found.at
+            contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=by, at=item.at or found.at,
+            reason=None if item.machine is None else "provider",
         )  # fmt: skip
     elif isinstance(item, Opted):
         yield OptedOut(

@@ -116,7 +116,26 @@ def _links() -> dict[str, Any]:
                 "responses": {"200": {"description": "The pixel.", "content": {"image/gif": {"schema": {}}}}, **_problems(404, 503)},
             },
         },
+        "/u/{code}": {
+            "parameters": [code],
+            "get": {
+                "operationId": "asked",
+                "summary": "A page with one button; nothing changes.",
+                "responses": {"200": {"description": "The page.", "content": page}, "404": gone, **_problems(503)},
+            },
+            "post": {
+                "operationId": "unsubscribe",
+                "summary": "Off marketing with one click (RFC 8058). 200 means that it is kept for good; again is the same.",
+                "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _one_click()}}},
+                "responses": {"200": {"description": "Unsubscribed.", "content": page}, "404": gone, **_problems(400, 408, 413, 429, 503)},
+            },
+        },
     }
+
+
+def _one_click() -> dict[str, Any]:
+    said = {"List-Unsubscribe": {"const": "One-Click"}}
+    return {"type": "object", "properties": said, "required": list(said), "additionalProperties": False}
 
 
 def _own() -> dict[str, Any]:

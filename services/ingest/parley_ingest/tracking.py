@@ -1,15 +1,18 @@
-"""Tracked links and open pixels: who follows one is sent on at once; what it was (a person, a scanner, a prefetch) is recorded."""
+"""Tracked links and open pixels: who follows one is sent on at once; that it was followed goes on the bus, and is judged there (`hits`, `judge`)."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import contextlib
+import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from secrets import token_bytes
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -20,12 +23,15 @@ from starlette.responses import HTMLResponse, Response
 
 from parley import wire
 from parley.bus import Bus, BusUnavailable
-from parley.contracts import EngagementRecorded, Envelope, LinkMinted, Record
+from parley.contracts import Envelope, LinkHit, LinkMinted, Record
 from parley.database import OUTSIDE, Connection
 from parley.service import Context
 from parley.step import Arrived, Caused
+from parley_ingest.agents import LONGEST
+from parley_ingest.limits import caller
 
-By = Literal["human", "prefetch", "scanner", "unknown"]
+HitKind = Literal["opened", "clicked", "unsubscribed"]
+LinkKind = Literal["link", "unsubscribe"]
 
 CODE = re.compile(r"[0-9A-Za-z]{6,40}")
 SAFE = "!#$%&'()*+,/:;=?@[]~"
@@ -36,13 +42,9 @@ WAIT, LOOK_EVERY, WAITING = 2.0, 0.2, 50
 """Seconds that a click waits for a code which the stage `links` may be about to store, seconds between two looks, and how many may wait at a
 time: who guesses codes costs 250 look-ups a second at most, and takes the wait from others, never their links."""
 LATE = 5_000
-"""Clicks that may wait for the bus; beyond, people are still sent on, and their clicks are not counted (`parley_failed_total` says how many)."""
+"""Hits that may wait for the bus; beyond, people are still sent on, and theirs are not counted (`parley_failed_total` says how many)."""
 RECORD_WITHIN = 2.0
 """Seconds that a click waits for the bus before the person is sent on; it is recorded afterwards."""
-MACHINES = re.compile(
-    r"bot\b|crawl|spider|slurp|preview|scan|proofpoint|mimecast|barracuda|curl/|wget/|python-|headless|facebookexternalhit|whatsapp/", re.IGNORECASE
-)
-PROXIES = re.compile(r"googleimageproxy|yahoomailproxy", re.IGNORECASE)
 GONE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Link not found</title>
 <body style="font:16px/1.5 system-ui;margin:20vh auto;max-width:30em;padding:0 1em"><h1>This link leads nowhere</h1>
 <p>It may be mistyped or too old. 링크가 잘못되었거나 만료되었습니다.</p></body></html>"""
@@ -53,19 +55,7 @@ class Link(NamedTuple):
     contact_id: UUID
     message_id: UUID
     url: str
-
-
-def classify(method: str, headers: Mapping[str, str]) -> By:
-    """Who asked, from the request alone. Pure. HEAD is no person; a browser says itself when it fetches ahead; mail scanners name themselves."""
-    purpose = f"{headers.get('sec-purpose', '')} {headers.get('purpose', '')} {headers.get('x-moz', '')}".lower()
-    if "prefetch" in purpose or "prerender" in purpose or "preview" in purpose:
-        return "prefetch"
-    agent = headers.get("user-agent", "")
-    if method == "HEAD" or MACHINES.search(agent):
-        return "scanner"
-    if PROXIES.search(agent):
-        return "prefetch"
-    return "human" if agent else "unknown"
+    kind: LinkKind
 
 
 @dataclass
@@ -77,13 +67,17 @@ class Tracking:
     late: set[asyncio.Task[None]] = field(default_factory=set)
     waiting: int = 0
     """Requests that wait for a code."""
+    salt: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.salt = self.context.settings.secret.get_secret_value().encode() or token_bytes(16)
 
     async def follow(self, request: Request) -> Response:
         """`GET /l/{code}`: 302 to where the link leads. Unknown: a 404 page; the target never comes from the request."""
-        link = await self._found(request.path_params["code"])
+        link = await self.found(request.path_params["code"], "link")
         if link is None or not link.url:
             return HTMLResponse(GONE, 404, {"cache-control": "no-store"})
-        await self._record(link, "clicked", request, link.url)
+        await self._record(link, "clicked", request)
         target = quote(link.url, safe=SAFE)
         return Response(status_code=302, headers={"location": target, "cache-control": "no-store", "referrer-policy": "no-referrer"})
 
@@ -92,8 +86,8 @@ class Tracking:
         link = None
         with contextlib.suppress(*OUTSIDE):
             link = await self._find(request.path_params["code"])
-        if link is not None:
-            await self._record(link, "opened", request, None)
+        if link is not None and link.kind == "link":
+            await self._record(link, "opened", request)
         return Response(PIXEL, headers={"cache-control": "no-store"}, media_type="image/gif")
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -102,11 +96,28 @@ class Tracking:
         if self.late:
             await asyncio.wait(self.late, timeout=self.context.settings.drain / 2)
 
-    async def _found(self, code: str) -> Link | None:
-        """The link; one that sender has only just minted is waited for."""
-        link = await self._find(code)
-        if link is not None or not CODE.fullmatch(code) or self.waiting >= WAITING:
-            return link
+    async def found(self, code: str, kind: LinkKind) -> Link | None:
+        """The link, if it is one of that kind; one that sender has only just minted is waited for."""
+        link = await self._find(code) or await self._awaited(code)
+        return link if link is not None and link.kind == kind else None
+
+    def hit(self, link: Link, kind: HitKind, request: Request) -> Record:
+        """The record of a request for a link, as it came. Every request is one of its own."""
+        now = self.context.clock()
+        data = seen(link, request.path_params["code"], kind, request.method, request.headers, self._client(request, now), now)
+        event = Envelope(
+            id=str(uuid4()), source="parley/ingest", time=now, tenant=link.tenant, subject=str(link.contact_id), started_at=now, data=data
+        )
+        return wire.encode(event)
+
+    def _client(self, request: Request, now: datetime) -> str | None:
+        host = request.client.host if request.client is not None else ""
+        return client(host, request.headers.get("user-agent", ""), self.salt, now)
+
+    async def _awaited(self, code: str) -> Link | None:
+        link = None
+        if not CODE.fullmatch(code) or self.waiting >= WAITING:
+            return None
         self.waiting += 1
         try:
             async with asyncio.timeout(WAIT):
@@ -125,7 +136,7 @@ class Tracking:
         if (link := self.cache.get(code)) is not None:
             self.cache.move_to_end(code)
             return link
-        row = await self.context.pool.fetchrow("SELECT tenant, contact_id, message_id, url FROM links WHERE code = $1", code)
+        row = await self.context.pool.fetchrow("SELECT tenant, contact_id, message_id, url, kind FROM links WHERE code = $1", code)
         if row is None:
             return None
         self.cache[code] = link = Link(*row)
@@ -133,24 +144,40 @@ class Tracking:
             self.cache.popitem(last=False)
         return link
 
-    async def _record(self, link: Link, kind: Literal["opened", "clicked"], request: Request, url: str | None) -> None:
-        """Puts the engagement on the bus. While the bus is away the person does not wait: the record follows as soon as it can."""
+    async def _record(self, link: Link, kind: HitKind, request: Request) -> None:
+        """Puts the hit on the bus. While the bus is away the person does not wait: the record follows as soon as it can."""
         if len(self.late) >= LATE:
             self.context.metrics.failed.labels("engagement", "full").inc()
             return
-        record = engagement(link, kind, url, classify(request.method, request.headers), self.context.clock())
-        task = asyncio.create_task(_until_published(self.context.bus, record))
+        task = asyncio.create_task(_until_published(self.context.bus, self.hit(link, kind, request)))
         self.late.add(task)
         task.add_done_callback(self.late.discard)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(task), RECORD_WITHIN)
 
 
-def engagement(link: Link, kind: Literal["opened", "clicked"], url: str | None, by: By, now: datetime) -> Record:
-    """The record of one click or open. Pure but for its id: every click is one of its own."""
-    data = EngagementRecorded(contact_id=link.contact_id, message_id=link.message_id, kind=kind, link=url, by=by, at=now)
-    event = Envelope(id=str(uuid4()), source="parley/ingest", time=now, tenant=link.tenant, subject=str(link.contact_id), started_at=now, data=data)
-    return wire.encode(event)
+def seen(link: Link, code: str, kind: HitKind, method: str, headers: Mapping[str, str], client: str | None, now: datetime) -> LinkHit:
+    """What of a request says who made it. Pure."""
+    said = " ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz")).lower()
+    return LinkHit(
+        contact_id=link.contact_id, message_id=link.message_id, code=code, kind=kind, method=method, agent=headers.get("user-agent", "").replace("\x00", "")[:LONGEST],
+        ahead=any(word in said for word in ("prefetch", "prerender", "preview")), language=bool(headers.get("accept-language", "").strip()),
+        client=client, at=now,
+    )  # fmt: skip
+
+
+def client(host: str, agent: str, salt: bytes, now: datetime) -> str | None:
+    """A word for who has this address and agent: the same for an hour, and of no use to who wants to know the address. Pure.
+
+    None for an address that is not a public one: behind a proxy that hides its clients, or in one house, everybody would be the same.
+    """
+    try:
+        if not ip_address(host).is_global:
+            return None
+    except ValueError:
+        return None
+    hour = now.astimezone(UTC).strftime("%Y%m%d%H")
+    return hmac.digest(salt, f"client:{hour}:{caller(host)}:{agent}".encode(errors="replace"), "sha256").hex()[:24]
 
 
 async def _until_published(bus: Bus, record: Record) -> None:
@@ -159,7 +186,7 @@ async def _until_published(bus: Bus, record: Record) -> None:
             await bus.publish([record])
             return
         except BusUnavailable as error:
-            structlog.get_logger().warning("engagement waits for the bus", cause=str(error))
+            structlog.get_logger().warning("a hit waits for the bus", cause=str(error))
             await asyncio.sleep(1)
 
 
@@ -173,9 +200,11 @@ class Links:
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         rows = [(one.event.tenant, one.event.data) for one in batch if isinstance(one.event.data, LinkMinted)]
         await connection.execute(
-            "INSERT INTO links (code, tenant, contact_id, message_id, url, minted_at)"
-            " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[]) ON CONFLICT DO NOTHING",
+            "INSERT INTO links (code, tenant, contact_id, message_id, url, kind, account, channel, address, minted_at)"
+            " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
+            " $10::timestamptz[]) ON CONFLICT DO NOTHING",
             [data.code for _, data in rows], [tenant for tenant, _ in rows], [data.contact_id for _, data in rows],
-            [data.message_id for _, data in rows], [data.url for _, data in rows], [data.at for _, data in rows],
+            [data.message_id for _, data in rows], [data.url for _, data in rows], [data.kind for _, data in rows], [data.account for _, data in rows],
+            [data.channel for _, data in rows], [data.address for _, data in rows], [data.at for _, data in rows],
         )  # fmt: skip
         return ()

@@ -10,7 +10,7 @@ from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Outgoing
 from parley.config import Config
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
-from parley_sender.links import tracked
+from parley_sender.links import tracked, unsubscription
 
 NOWHERE = "none"
 """The account of a delivery for which there is none."""
@@ -32,6 +32,7 @@ class Delivery:
     channel: Channel
     address: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
+    unsubscribe: str | None = None
     units: int = 1
     parts: int = 1
     status: DeliveryStatus = DeliveryStatus.QUEUED
@@ -49,6 +50,7 @@ def accepted(event: Envelope, request: MessageRequested, config: Config, secret:
         return replace(nowhere, status=DeliveryStatus.SUPPRESSED, reason="no_route")
     account, address = found
     delivery = Delivery(request, event.tenant, content, due, event.time, event.started_at, account.name, account.channel, address)
+    delivery = replace(delivery, unsubscribe=unsubscription(request.purpose, account.channel, request.message_id, secret))
     try:
         return replace(delivery, links=links, units=max(1, PROVIDERS[account.provider].segments(content)), parts=parts(delivery, account))
     except (ValueError, KeyError) as error:
@@ -88,9 +90,23 @@ def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:
 def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
     """The links that the message carries."""
     request = delivery.request
-    return [
-        LinkMinted(contact_id=request.contact_id, code=code, url=url, message_id=request.message_id, at=at) for code, url in delivery.links.items()
+    if delivery.status != DeliveryStatus.QUEUED:
+        return []
+    links = [
+        LinkMinted(
+            contact_id=request.contact_id, code=code, url=url, message_id=request.message_id, at=at, account=delivery.lane, channel=delivery.channel
+        )
+        for code, url in delivery.links.items()
     ]
+    if delivery.unsubscribe is None:
+        return links
+    return [
+        *links,
+        LinkMinted(
+            contact_id=request.contact_id, code=delivery.unsubscribe, url="", message_id=request.message_id, kind="unsubscribe",
+            account=delivery.lane, channel=delivery.channel, address=delivery.address, at=at,
+        ),
+    ]  # fmt: skip
 
 
 def _with_links(request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:

@@ -25,6 +25,7 @@ from parley_sender import ledger
 from parley_sender.call import Calls
 from parley_sender.gate import Candidate, Drop, Go, Hold, gate
 from parley_sender.ledger import Claimed
+from parley_sender.links import unsubscription
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled, worst
 from parley_sender.pace import HORIZON, Pace
 from parley_sender.queue import line
@@ -159,7 +160,7 @@ class Lane:
         token = await self.clients.token(self.account, at)
         if isinstance(token, Outcome):
             return one.parts_done, token
-        message = Outgoing(one.message_id, one.address, one.content, at, self.account.public_url, token)
+        message = Outgoing(one.message_id, one.address, one.content, at, self.account.public_url, token, self._unsubscribe_url(one))
         done, outcomes = await self.clients.deliver(message, self.account, one.parts_done)
         if token is not None and outcomes[-1].scope == "account":
             self.clients.forget(self.account)
@@ -167,6 +168,12 @@ class Lane:
 
     def _heed(self, kind: str, scope: str, pause: float | None) -> None:
         """What the provider's answer says of the lane as a whole."""
+    def _unsubscribe_url(self, one: Claimed) -> str | None:
+        """Where one click takes the person off marketing: the address whose code was minted when the message was queued."""
+        settings = self.context.settings
+        code = unsubscription(one.purpose, self.account.channel, one.message_id, settings.secret.get_secret_value().encode())
+        return f"{settings.links.rstrip('/')}/u/{code}" if code else None
+
         if kind == "throttled" and scope != "recipient":
             self._pace = self._pace.throttled(self._now, pause)
         elif kind == "permanent" and scope == "account":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hmac
 import re
+from typing import Literal
 from uuid import UUID
+
+from parley.contracts import Channel, Purpose
 
 LENGTH = 12
 """Characters of a code: 71 bits."""
@@ -14,8 +17,8 @@ _ADDRESS = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _CLOSING = ".,!?;:'\")]"
 
 
-def code(secret: bytes, message_id: UUID, place: int) -> str:
-    """The code of the link at `place` of a message: the same for a repeat, and of use to nobody who does not have the secret."""
+def code(secret: bytes, message_id: UUID, place: int | Literal["unsubscribe"]) -> str:
+    """The code of the link at `place` of a message, or of the one to unsubscribe: the same for a repeat, and of use to nobody who does not have the secret."""
     number = int.from_bytes(hmac.digest(secret, f"link:{message_id}:{place}".encode(), "sha256"), "big")
     found = ""
     for _ in range(LENGTH):
@@ -37,3 +40,8 @@ def tracked(text: str, message_id: UUID, secret: bytes, base: str) -> tuple[str,
         return f"{base}/l/{short}{match[0][len(address) :]}"
 
     return _ADDRESS.sub(replaced, text), found
+
+
+def unsubscription(purpose: Purpose, channel: Channel, message_id: UUID, secret: bytes) -> str | None:
+    """The code by which whoever gets the message leaves marketing with one click; None where there is none: its header is one of e-mail."""
+    return code(secret, message_id, "unsubscribe") if (purpose, channel) == (Purpose.MARKETING, Channel.EMAIL) else None
