@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from parley import yamlfile
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Source
+from parley.channels.shape import Account, Connected, Source
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
@@ -195,6 +195,8 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
             complain(("accounts", key, "provider"), f"there is no provider {account.provider!r}; known: {', '.join(PROVIDERS)}")
         elif missing := [one for one in provider.CREDENTIALS if one not in account.credentials]:
             complain(("accounts", key, "credentials"), f"{account.provider} also needs {', '.join(missing)}")
+        elif isinstance(provider, Connected) and (fault := provider.address_fault(account.base_url)) is not None:
+            complain(("accounts", key, "base_url"), fault)
     for key, entry in entries.keys.items():
         if entry.tenant not in entries.tenants:
             complain(("keys", key, "tenant"), f"there is no tenant {entry.tenant!r}; known: {', '.join(entries.tenants)}")

@@ -33,7 +33,7 @@ from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
 from parley.wire import caused_id, natural_id
-from parley_ingest import merging, people, repeats
+from parley_ingest import merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.identity import identify
 
@@ -76,7 +76,7 @@ class Normalise:
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         found = [one for arrived in batch for one in self.read(arrived)]
         new = await repeats.unseen(connection, (one.id for one in found))
-        fresh = list({one.id: one for one in reversed(found) if one.id in new}.values())[::-1]
+        fresh = await pieces.joined(connection, list({one.id: one for one in reversed(found) if one.id in new}.values())[::-1])
         persons = [one for one in fresh if not isinstance(one.item, Receipt)]
         contacts, moves = await identify(connection, [(one, _addresses(one)) for one in persons], now)
         reachable = await people.reachable(connection, [contacts[one.id] for one in persons if isinstance(one.item, CustomerEvent)])

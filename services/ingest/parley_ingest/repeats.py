@@ -13,6 +13,7 @@ import structlog
 
 from parley.database import OUTSIDE, Connection, Pool
 from parley.service import Context
+from parley_ingest import pieces
 
 KEPT = timedelta(days=30)
 """Meta goes on for 7 days, the longest of all (docs "Webhooks: Getting Started"); other services may come again after a long weekend."""
@@ -44,7 +45,9 @@ class Forget:
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                if await forget(self.context.pool, self.context.clock() - KEPT) == AT_ONCE:
+                now = self.context.clock()
+                await pieces.forget(self.context.pool, now)
+                if await forget(self.context.pool, now - KEPT) == AT_ONCE:
                     continue
             except OUTSIDE as error:
                 structlog.get_logger().warning("old ids stay for now", cause=f"{type(error).__name__}: {error}")

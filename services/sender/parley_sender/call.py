@@ -11,9 +11,11 @@ from datetime import datetime
 import aiohttp
 import httpx
 
-from parley.channels import PROVIDERS
+from parley.channels import PROVIDERS, smpp
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response, TokenProvider, Unreachable
 from parley.failures import Outcome
+from parley.service import Context
+from parley_sender.smpp import Binds
 
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
@@ -25,10 +27,11 @@ NEVER_SENT_2 = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, htt
 
 @dataclass
 class Calls:
-    """The HTTP clients of a process: aiohttp, and httpx for the providers that speak HTTP/2 alone; and access tokens while they live."""
+    """The HTTP clients of a process: aiohttp, and httpx for the providers that speak HTTP/2 alone; binds at operators; and access tokens while they live."""
 
     http: aiohttp.ClientSession
     http2: httpx.AsyncClient
+    binds: Binds
     _tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _fetching: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -50,6 +53,8 @@ class Calls:
 
     async def answer(self, request: HttpRequest, account: Account) -> Outcome:
         """What one request comes to: the provider's answer, or `unknown` when the bytes may have left and none came."""
+        if request.method == smpp.METHOD:
+            return await self.binds.submit(request, account)
         response = await self._send(request)
         return response if isinstance(response, Outcome) else PROVIDERS[account.provider].interpret(response)
 
@@ -104,8 +109,9 @@ class Calls:
 
 
 @contextlib.asynccontextmanager
-async def calls(within: float) -> AsyncIterator[Calls]:
-    """The clients, closed at the end. `within`: seconds until a call without an answer is given up."""
+async def calls(context: Context) -> AsyncIterator[Calls]:
+    """The clients, closed at the end."""
+    within = context.settings.call_timeout
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)
     timeout = aiohttp.ClientTimeout(total=within, sock_connect=min(within, CONNECT))
     limits = httpx.Limits(max_connections=8, keepalive_expiry=60)
@@ -113,4 +119,8 @@ async def calls(within: float) -> AsyncIterator[Calls]:
         aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
         httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=min(within, CONNECT))) as http2,
     ):
-        yield Calls(http, http2)
+        binds = Binds(context, within)
+        try:
+            yield Calls(http, http2, binds)
+        finally:
+            await binds.end()

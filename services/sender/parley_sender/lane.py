@@ -73,6 +73,7 @@ class Lane:
         """
         self._leaving = False
         await self._take_over()
+        self.clients.binds.take(self.account)
         while not leaving():
             await self._turn(claiming=True)
             await self._rest()
@@ -122,7 +123,8 @@ class Lane:
         return [contact for contact, _ in self._calls.values()]
 
     def _may_send(self) -> bool:
-        return self._pace.next_at(self._now) <= self._now + HORIZON
+        """A lane whose bind is not there claims nothing: its messages wait, and no attempt is spent."""
+        return self.clients.binds.ready(self.account) and self._pace.next_at(self._now) <= self._now + HORIZON
 
     def _choose(
         self, waiting: dict[Purpose, list[Candidate]], room: int, now: datetime
@@ -166,14 +168,14 @@ class Lane:
             self.clients.forget(self.account)
         return done, worst(outcomes)
 
-    def _heed(self, kind: str, scope: str, pause: float | None) -> None:
-        """What the provider's answer says of the lane as a whole."""
     def _unsubscribe_url(self, one: Claimed) -> str | None:
         """Where one click takes the person off marketing: the address whose code was minted when the message was queued."""
         settings = self.context.settings
         code = unsubscription(one.purpose, self.account.channel, one.message_id, settings.secret.get_secret_value().encode())
         return f"{settings.links.rstrip('/')}/u/{code}" if code else None
 
+    def _heed(self, kind: str, scope: str, pause: float | None) -> None:
+        """What the provider's answer says of the lane as a whole."""
         if kind == "throttled" and scope != "recipient":
             self._pace = self._pace.throttled(self._now, pause)
         elif kind == "permanent" and scope == "account":

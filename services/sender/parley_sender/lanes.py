@@ -36,7 +36,7 @@ class Lanes:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; survives an absent database and says so."""
-        async with calls(self.context.settings.call_timeout) as clients:
+        async with calls(self.context) as clients:
             self._lanes = {one.name: Lane(one, self.context, clients) for one in self.context.config.accounts.values()}
             while not stopping.is_set():
                 try:
@@ -56,6 +56,8 @@ class Lanes:
                 for name in [one for one in self._lanes if one not in self._driven]:
                     if await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
                         self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
+                    else:
+                        await self._lanes[name].clients.binds.leave(name)
                 await _either(stopping, LOOK)
         finally:
             lost.set()

@@ -7,7 +7,26 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from parley.channels import apns, fcm, infobip, line, mailgun, meta, plain, rbm, sendbird, sendgrid, ses, shopify, telegram, twilio, vonage, webchat, webpush
+from parley.channels import (
+    apns,
+    fcm,
+    infobip,
+    line,
+    mailgun,
+    meta,
+    plain,
+    rbm,
+    sendbird,
+    sendgrid,
+    ses,
+    shopify,
+    smpp,
+    telegram,
+    twilio,
+    vonage,
+    webchat,
+    webpush,
+)
 from parley.channels.shape import Provider
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -27,6 +46,7 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "apns": apns,
     "webpush": webpush,
     "shopify": shopify,
+    "smpp": smpp,
     "webchat": webchat,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""

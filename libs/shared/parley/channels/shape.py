@@ -91,6 +91,21 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A message that the provider gives no id to, or a part of a longer one (SMS straight from an operator). What was not answered comes again."""
+
+    words: str
+    """A digest of who says what to whom: the same words that come by another connection within minutes are a repeat, by the same one a second message."""
+    connection: str
+    whole: str = ""
+    """The message that it is a part of: sender, recipient and reference; of parts, the same words are always a repeat."""
+    total: int = 1
+    number: int = 1
+    body: bytes = b""
+    coding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A customer's message. `kind` names what it carries in the provider's richer words (`type` of the samples)."""
 
@@ -109,6 +124,8 @@ class Received:
     """Where an answer goes, when that is not `address`: a group's chat, a channel."""
     standby: bool = False
     """Somebody else holds the conversation for now (LINE's module channels): this is to be known, and not to be answered."""
+    piece: Piece | None = None
+    """Only where the provider gives messages no id. A part of several says nothing yet: the provider's `join` reads them together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +306,22 @@ class QueryReader(Protocol):
 
     @property
     def QUERY(self) -> tuple[str, ...]: ...
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """What a provider module offers beside that, where a long message comes in parts."""
+
+    def join(self, parts: Sequence[Received]) -> Received:
+        """The message that the parts make, given in their order."""
+        ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """What a provider module offers beside that, where nothing goes over HTTP: a connection that is held as long as the lane is driven. `build` makes
+    what is written to it, `interpret` reads what is answered, `parse` reads what comes by it."""
+
+    def address_fault(self, base_url: str | None) -> str | None:
+        """What is wrong with the `base_url` of an account; None when a connection can go there."""
+        ...
