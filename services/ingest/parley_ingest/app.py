@@ -44,6 +44,7 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
             Route("/u/{code}", leaving.unsubscribe, methods=["POST"]),
             Route("/openapi.json", described, methods=["GET"]),
             *chat.routes,
+            *Verifications(context, behind, limits).routes,
         ],
         stages=[Normalise(context.config), Links(), Hits(), Handed()],
         workers=[tracking, behind, *chat.workers, Forget(context), Due(context)],

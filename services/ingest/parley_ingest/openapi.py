@@ -8,6 +8,7 @@ from typing import Any
 from parley.contracts import CustomerEvent
 from parley.problem import TITLES
 from parley_ingest.events import BATCH
+from parley_ingest.verify import Asked
 
 PROBLEM = "application/problem+json"
 ONE, MANY = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -30,7 +31,15 @@ SAID = {
 def document() -> dict[str, Any]:
     """The whole document."""
     event = CustomerEvent.model_json_schema(ref_template=REFERENCE)
-    schemas = {**event.pop("$defs", {}), "CustomerEvent": event, "CloudEvent": _cloud_event(), "Problem": _problem()}
+    asked = Asked.model_json_schema(ref_template=REFERENCE)
+    schemas = {
+        **event.pop("$defs", {}),
+        **asked.pop("$defs", {}),
+        "CustomerEvent": event,
+        "Verification": asked,
+        "CloudEvent": _cloud_event(),
+        "Problem": _problem(),
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -39,7 +48,7 @@ def document() -> dict[str, Any]:
             "summary": "Everything that comes in: webhooks of providers, events of other services, tracked links.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_own()},
+        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_verifications(), **_own()},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope `events:write`."}},
@@ -136,6 +145,40 @@ def _links() -> dict[str, Any]:
 def _one_click() -> dict[str, Any]:
     said = {"List-Unsubscribe": {"const": "One-Click"}}
     return {"type": "object", "properties": said, "required": list(said), "additionalProperties": False}
+
+
+def _verifications() -> dict[str, Any]:
+    code = {"name": "code", "in": "path", "required": True, "schema": {"type": "string"}, "description": "The code of a verified link."}
+    page = {"text/html": {"schema": {"type": "string"}}}
+    over = {"description": "The link is used, too old or mistyped.", "content": page}
+    link = {"type": "object", "properties": {"link": {"type": "string"}, "expires_at": {"type": "string"}}, "required": ["link", "expires_at"]}
+    return {
+        "/v1/verifications": {
+            "post": {
+                "operationId": "verification",
+                "summary": "A link that proves an address of a customer: whoever opens it there and presses the button is that customer.",
+                "security": [{"key": []}],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _reference("Verification")}}},
+                "responses": {
+                    "201": {"description": "To be sent to the address.", "content": {"application/json": {"schema": link}}},
+                    **_problems(400, 401, 403, 408, 413, 422, 429, 503),
+                },
+            }
+        },
+        "/v/{code}": {
+            "parameters": [code],
+            "get": {
+                "operationId": "verify",
+                "summary": "A page with one button; nothing changes.",
+                "responses": {"200": {"description": "The page.", "content": page}, "404": over, **_problems(429, 503)},
+            },
+            "post": {
+                "operationId": "verified",
+                "summary": "Joins, once. 200 means that it is kept for good.",
+                "responses": {"200": {"description": "Confirmed.", "content": page}, "404": over, **_problems(413, 429, 503)},
+            },
+        },
+    }
 
 
 def _own() -> dict[str, Any]:
