@@ -32,7 +32,7 @@ def scheme(channel: Channel, address: str) -> str:
 
 
 def normal(channel: Channel, address: str) -> str:
-    """The address in normal form: E.164 for phone numbers, the domain of an e-mail address in lower case, else as given (decision 17).
+    """The address in normal form: E.164 for phone numbers, the domain of an e-mail address in lower case, else as given (decision 18).
 
     Raises ValueError with a sentence for a phone number without its country or one that cannot be.
     """
