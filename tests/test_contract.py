@@ -131,7 +131,11 @@ def test_a_value_fits_its_schema():
     [
         ([("ce_specversion", b"1.0"), ("ce_type", b"x"), ("ce_source", b"/s")], b"{}", "the CloudEvents attribute `id` is missing"),
         ([("ce_specversion", b"0.3"), ("ce_id", b"1"), ("ce_type", b"x"), ("ce_source", b"/s")], b"{}", "specversion '0.3' is not 1.0"),
-        ([("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"x"), ("ce_source", b"/s")], b"{}", "'x' is no type of ours, and its data name no `customer`"),
+        (
+            [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"x"), ("ce_source", b"/s")],
+            b"{}",
+            "'x' is no type of ours, and its data name no `customer`",
+        ),
         ([("content-type", b"application/cloudevents+json")], b"[]", "must be a JSON object"),
         ([("content-type", b"application/cloudevents+json")], b"{", "not JSON"),
         ([("ce_id", b"\xff")], b"{}", "not UTF-8"),

@@ -25,7 +25,7 @@ from parley import crypto
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Outgoing, Request, Response
 from parley.channels.text import document, items, mapping, retry_after, said, string, whole
 from parley.contracts import Content
-from parley.failures import Outcome
+from parley.failures import Class, Outcome
 
 UNIT = "messages"
 HONOURS_KEYS = False
@@ -79,7 +79,7 @@ def interpret(response: Response) -> Outcome:
     """Nobody asks Shopify; an answer that came nevertheless is read by its status."""
     if 200 <= response.status < 300:
         return Outcome("accepted")
-    kind = "throttled" if response.status == 429 else "transient" if response.status >= 500 else "permanent"
+    kind: Class = "throttled" if response.status == 429 else "transient" if response.status >= 500 else "permanent"
     return Outcome(kind, str(response.status), retry_after=retry_after(response), scope="account" if kind == "permanent" else "message")
 
 
