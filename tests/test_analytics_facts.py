@@ -68,6 +68,14 @@ def test_an_order_without_an_id_is_known_by_its_event():
     assert {("acme", "event:e1"), ("acme", "event:e2")} == set(facts.orders)
 
 
+def test_an_order_that_the_router_passes_on_is_not_a_second_one():
+    """It came for a contact that had become part of another: the normaliser told it before."""
+    told = order("e1", total=5)
+
+    assert {} == gather([told.model_copy(update={"id": "e2", "source": "parley/router"})]).orders
+    assert 1 == len(gather([told, told.model_copy(update={"id": "e2", "source": "parley/router"})]).orders)
+
+
 def test_other_events_are_no_orders():
     """Only `order.placed` is a conversion."""
     assert {} == gather([order(name="cart.abandoned", order_id="7")]).orders

@@ -114,6 +114,20 @@ def test_what_cannot_be_proved_is_refused(shared, ingest, phone, changes, key, e
     assert expected == status == answer["status"]
 
 
+def test_a_merge_with_nobody_is_refused_at_the_door(shared, ingest):
+    """Who is who must be said so that the normaliser can understand it: nothing that cannot be joined reaches the bus."""
+
+    async def main():
+        event = {"customer": {"id": "c"}, "name": "contacts.merged", "properties": {"other": {}}, "occurred_at": NOW.isoformat()}
+        document = {"specversion": "1.0", "id": "m", "source": "shop", "type": "parley.customer.event", "data": event}
+        headers = {"content-type": "application/cloudevents+json", "authorization": f"Bearer {KEY}"}
+        return await ingest.ask("POST", "/events", data=orjson.dumps(document), headers=headers)
+
+    status, body, _ = shared.run(main())
+
+    assert 422 == status and b"properties.other must name the other one" in body
+
+
 # --- all the way ----------------------------------------------------------------------------------------------------------------------------
 
 

@@ -37,8 +37,8 @@ async def identify(
     words alone, for being named together in those is what is said, not a side effect.
     """
     said = [tie for one, _ in persons if isinstance(one.item, CustomerEvent) for tie in merging.said(one.tenant, one.item, now)]
-    if said:
-        await joining.hold(connection, {tie.one.tenant for tie in said})
+    if said:  # of all tenants at once, in order: asked for one after another, two normalisers could wait for each other
+        await joining.hold(connection, {one.tenant for one, _ in persons})
     asked = [addresses[:1] if getattr(one.item, "name", None) in merging.NAMES else addresses for one, addresses in persons]
     alone = [(address,) for tie in said for address in (tie.one, tie.other)]
     found, book = await people.known(connection, [*asked, *alone], held=bool(said))

@@ -34,9 +34,11 @@ async def known(connection: Connection, asked: Sequence[tuple[Address, ...]], *,
         book = Book(found := await _known(connection, wanted), await _customers(connection, asked, found))
         contacts = [book.contact(addresses) for addresses in asked]
         if not held and (book.together or book.joins):
-            await joining.hold(connection, {one.tenant for one, _ in (*book.together, *book.joins)})
+            await joining.hold(connection, {one.tenant for one in wanted})
             held = True
             continue
+        if not book.added:
+            return contacts, book
         try:
             async with connection.transaction():
                 await _write(connection, book)
@@ -89,13 +91,12 @@ async def _customers(connection: Connection, asked: Sequence[tuple[Address, ...]
 async def _write(connection: Connection, book: Book) -> None:
     """What the batch adds to the book, all of it, in order (two normalisers never wait for each other crosswise); else raises `Overtaken`."""
     rows = sorted(book.added.items())
-    if rows:
-        done = await connection.fetch(
-            "INSERT INTO addresses (tenant, scheme, address, contact_id, founds)"
-            " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[]) ON CONFLICT DO NOTHING RETURNING 1",
-            [one.tenant for one, _ in rows], [one.scheme for one, _ in rows], [one.address for one, _ in rows], [contact for _, contact in rows],
-            [contact if one in book.founders else None for one, contact in rows],
-        )  # fmt: skip
-        if len(done) < len(rows):
-            raise Overtaken
+    done = await connection.fetch(
+        "INSERT INTO addresses (tenant, scheme, address, contact_id, founds)"
+        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[]) ON CONFLICT DO NOTHING RETURNING 1",
+        [one.tenant for one, _ in rows], [one.scheme for one, _ in rows], [one.address for one, _ in rows], [contact for _, contact in rows],
+        [contact if one in book.founders else None for one, contact in rows],
+    )  # fmt: skip
+    if len(done) < len(rows):
+        raise Overtaken
     await joining.say(connection, ties(book.together))
