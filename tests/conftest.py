@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,14 @@ SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
 
 
+def pytest_configure(config):
+    """Each run has a temporary folder of its own: pytest's usual one is closed to other users by every further run, and PostgreSQL, which root
+    must not run, is one."""
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="parley-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+
+
 def pytest_addoption(parser):
     parser.addoption("--samples", metavar="DIR", default=str(SAMPLES), help="directory of sample requests, a folder a provider")
 
@@ -36,10 +45,7 @@ class Servers(NamedTuple):
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Servers]:
-    """Real Kafka and real PostgreSQL, started once.
-
-    Not below pytest's own temporary folder: another run closes that to other users, and PostgreSQL, which root must not run, is one.
-    """
+    """Real Kafka and real PostgreSQL, started once."""
     if os.environ.get("PARLEY_KAFKA") and os.environ.get("PARLEY_DATABASE"):
         yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"])
         return
