@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from parley.demo.evidence import Delivery, Evidence
 from parley.settings import Settings
-from parley.twin.behaviour import Behaviour
+from parley.twin.behaviour import Behaviour, receipts
 from parley.twin.ledger import Receipt, Request
-from tests.chaos.faults import AWAY, PROCESSES, USUAL, faults, moods
+from tests.chaos.faults import AWAY, CALM, LAST_RECEIPT, PROCESSES, USUAL, faults, moods
 from tests.chaos.playing import CONFIG, PARTITIONS, Aftermath, Calls, plan, play
 from tests.chaos.verdict import calls_after_doubt, doubts, judge
 from tests.chaos.words import faults_told
@@ -91,10 +91,11 @@ def test_a_schedule_is_a_function_of_its_seed(seed, span):
 
 @given(seed=seeds, span=st.floats(0, 600))
 def test_the_provider_calms_down_at_the_end(seed, span):
-    """Its last mood is the usual one, and every one is a behaviour that the twin knows."""
+    """Its last mood is calm, every one is a behaviour that the twin knows, and no receipt comes later than is waited for."""
     found = moods(seed, span)
 
-    assert USUAL == found[-1].behaviour
+    assert CALM == found[-1].behaviour
+    assert max(due.after for due in receipts(Behaviour(**USUAL), seed, "acme-whatsapp", "any", True)) <= LAST_RECEIPT
     assert all(Behaviour(**one.behaviour) for one in found)
     assert list(found) == sorted(found, key=lambda one: one.at)
 

@@ -20,18 +20,24 @@ AWAY: Mapping[str, tuple[float, float]] = MappingProxyType({name: (0.3, 5.0) if 
 BEFORE = 3.0
 """Seconds before the first fault: somebody shall have written by then."""
 USUAL: Mapping[str, Any] = MappingProxyType({
-    "latency_ms": 250, "latency_p99_ms": 2500, "repeat_receipts": 0.2, "reorder_receipts": 0.3, "repeat_messages": 0.1, "undelivered_rate": 0.02,
+    "latency_ms": 250, "latency_p99_ms": 2500, "receipt_delay_ms": 2500, "repeat_receipts": 0.2, "reorder_receipts": 0.3, "repeat_messages": 0.1,
+    "undelivered_rate": 0.02,
 })  # fmt: skip
-"""How the twin behaves all the time: slow enough that whoever is killed has calls under way."""
+"""How the twin behaves all the time: slow enough that whoever is killed has calls under way, and with receipts that come later than a second call
+would be made, for one that is made in doubt must be seen."""
+CALM: Mapping[str, Any] = MappingProxyType({**USUAL, "latency_ms": 20, "latency_p99_ms": 200, "receipt_delay_ms": 50})
+"""How it behaves when everything has struck."""
+LAST_RECEIPT = 3 * 1.5 * 2.5
+"""Seconds after which the receipts of what was taken before that are out: three, with one and a half of the usual time before each at most."""
 MOODS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
-    "hangs after accepting": {"hang_after_accepting": 0.3, "hang_ms": 2500},
+    "hangs after accepting": {"hang_after_accepting": 0.5, "hang_ms": 2500},
     "drops connections": {"drop_before": 0.2},
     "answers 500": {"fail_rate": 0.25},
     "throttles": {"throttle": 4},
     "is slow": {"latency_ms": 700, "latency_p99_ms": 4000},
 })  # fmt: skip
 """What it does besides in a mood."""
-CALM = (2.0, 5.0)
+BETWEEN = (2.0, 5.0)
 LASTING = (3.0, 6.0)
 """Seconds between two moods, and of one: short ones, so that few messages fail so often that their next try comes after minutes."""
 
@@ -76,13 +82,13 @@ def faults(seed: int, count: int, span: float) -> tuple[Fault, ...]:
 
 
 def moods(seed: int, span: float) -> tuple[Mood, ...]:
-    """The twin's moods over `span` seconds, calm between them and after the last one."""
+    """The twin's moods over `span` seconds, as usual between them and calm at the end."""
     draw, at, found = Random(f"moods/{seed}"), 0.0, [Mood(0.0, "is as usual", USUAL)]
     names: list[str] = []
-    while (at := at + draw.uniform(*CALM)) < span:
+    while (at := at + draw.uniform(*BETWEEN)) < span:
         names = names or draw.sample(sorted(MOODS), len(MOODS))
         name = names.pop()
         found.append(Mood(round(at, 2), name, {**USUAL, **MOODS[name]}))
         at += draw.uniform(*LASTING)
         found.append(Mood(round(at, 2), "is as usual", USUAL))
-    return tuple(found)
+    return (*found, Mood(max(span, found[-1].at), "is calm", CALM))

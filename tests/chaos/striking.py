@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from parley.demo.fleet import Fleet
 from parley.local import StackError
-from tests.chaos.faults import Fault, Mood
+from tests.chaos.faults import LAST_RECEIPT, Fault, Mood
 
 STARTS = 4
 """Tries to start a process again. PostgreSQL refuses while a process of the one that was killed still holds the shared memory."""
@@ -56,10 +56,13 @@ class Striker:
         return self._busy.setdefault(name, asyncio.Lock())
 
     async def _behave(self, moods: Sequence[Mood]) -> None:
+        """One mood after the other, until no receipt is due any more that nobody outside the twin knows of."""
         for mood in moods:
             await asyncio.sleep(max(0.0, mood.at - self._now))
             await self.fleet.behave({"*": dict(mood.behaviour)})
             self.say(f"{self._now:6.1f} s  the provider {mood.name}")
+        if moods:
+            await asyncio.sleep(LAST_RECEIPT)
 
     async def _strike(self, fault: Fault) -> None:
         """One fault; a process that is still away from the one before is waited for."""
