@@ -130,9 +130,9 @@ def test_a_busy_port_is_said_with_the_way_out(tmp_path):
 @pytest.mark.parametrize(
     "look, reason",
     [
-        (Look(0, 0, 0, (), ()), None),
-        (Look(2, 0, 0, (), ()), "2 records not read"),
-        (Look(0, 1, 3, ("sender",), ()), "1 deliveries open, 3 customers' messages not settled, sender not ready"),
+        (Look(0, 0, 0, 0, (), ()), None),
+        (Look(2, 0, 0, 0, (), ()), "2 records not read"),
+        (Look(0, 1, 3, 2, ("sender",), ()), "1 deliveries open, 3 customers' messages not settled, 2 clicks not judged, sender not ready"),
     ],
 )
 def test_rest_is_nothing_to_do_anywhere(look, reason):

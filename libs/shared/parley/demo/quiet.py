@@ -28,16 +28,20 @@ class Look:
     lag: int
     open: int
     unsettled: int
+    unjudged: int
     unready: tuple[str, ...]
     marks: tuple[int, ...]
 
     @property
     def restless(self) -> str | None:
         """Why this is no rest, in words; None when it is."""
-        found = [f"{count} {what}" for count, what in ((self.lag, "records not read"), (self.open, "deliveries open")) if count]
-        found += [f"{self.unsettled} customers' messages not settled"] if self.unsettled else []
+        found = [f"{count} {what}" for count, what in self._waiting() if count]
         found += [f"{name} not ready" for name in self.unready]
         return ", ".join(found) or None
+
+    def _waiting(self) -> tuple[tuple[int, str], ...]:
+        settling = (self.unsettled, "customers' messages not settled"), (self.unjudged, "clicks not judged")
+        return (self.lag, "records not read"), (self.open, "deliveries open"), *settling
 
 
 async def quiet(fleet: Fleet, within: float = WITHIN) -> str | None:
@@ -63,6 +67,7 @@ async def look(fleet: Fleet) -> Look:
     try:
         cursors = [row for name in SERVICES for row in await connection.fetch(f"SELECT topic, partition, next_offset FROM {name}.cursors")]
         opened = await connection.fetchval("SELECT count(*) FROM sender.deliveries WHERE status IN ('queued', 'calling')")
+        unjudged = await connection.fetchval("SELECT count(*) FROM ingest.hits WHERE NOT settled")
     finally:
         await connection.close()
     ends = await _ends(fleet, {TopicPartition(row["topic"], row["partition"]) for row in cursors})
@@ -73,7 +78,7 @@ async def look(fleet: Fleet) -> Look:
         unready = tuple(name for name, answer in zip(SERVICES, ready, strict=True) if not answer)
         async with session.get(f"{fleet.url('twin')}/control/summary") as answer:
             total = (await answer.json())["total"]
-    return Look(lag, opened, _unsettled(total), unready, (*sorted(ends.values()), *(total[name] for name in sorted(total))))
+    return Look(lag, opened, _unsettled(total), unjudged, unready, (*sorted(ends.values()), *(total[name] for name in sorted(total))))
 
 
 def _unsettled(total: Mapping[str, Any]) -> int:
