@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from parley.contracts import Channel
 from parley_ingest import agents
-from parley_ingest.judge import AHEAD, BEHIND, NOTHING_KNOWN, TOGETHER, Hit, Sent, judged
+from parley_ingest.judge import AHEAD, BEHIND, NOTHING_KNOWN, TOGETHER, Hit, Sent, judged, of_provider
 from parley_ingest.tracking import Link, client, seen
 from tests.engagement_corpus import BROWSERS, PEOPLE, ROBOTS, T0, table
 
@@ -100,6 +100,15 @@ def test_one_client_with_the_links_of_many_is_a_machine(others, said):
 
     assert [said] == reasons(hit(4), clients=reached)
     assert ["human:no_sign"] == reasons(hit(4, client=None), clients=reached)
+
+
+@pytest.mark.parametrize("said, machine, agent", [
+    ("prefetch:provider", True, BROWSER), ("human:provider", False, BROWSER), ("scanner:agent", False, "curl/8"), ("scanner:agent", None, "curl/8"),
+    ("prefetch:privacy", None, "Mozilla/5.0"), ("unknown:provider", None, BROWSER), ("unknown:provider", None, None),
+])  # fmt: skip
+def test_a_provider_is_believed_and_its_silence_is_no_person(said, machine, agent):
+    """Its flag, then the agent that it tells; else nobody knows."""
+    assert said == ":".join(of_provider(machine, agent))
 
 
 # --- agents and clients ----------------------------------------------------------------------------------------------------------------

@@ -108,6 +108,16 @@ def judged(hits: Iterable[Hit], sent: Sent = NOTHING_KNOWN, clients: Mapping[str
     return {hit.id: _verdict(hit, around) for hit in ordered}
 
 
+def of_provider(machine: bool | None, agent: str | None) -> Verdict:
+    """What a provider's own telling of an open or a click comes to: its flag, and what the agent says of itself. What came around it is not told."""
+    kind = agents.kind(agent or "")
+    if machine or kind == "machine":
+        return Verdict("prefetch", "provider") if machine else Verdict("scanner", "agent")
+    if machine is not None:
+        return Verdict("human", "provider")
+    return Verdict("prefetch", kind) if kind in ("proxy", "privacy") else Verdict("unknown", "provider")
+
+
 def _verdict(hit: Hit, around: Around) -> Verdict:
     """By the first rule that holds."""
     return next((verdict for rule, verdict in TABLE if rule(hit, around)), Verdict("human", "no_sign"))

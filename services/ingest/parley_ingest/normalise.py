@@ -33,7 +33,7 @@ from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
 from parley.wire import caused_id, natural_id
-from parley_ingest import merging, people, pieces, repeats
+from parley_ingest import judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.identity import identify
 
@@ -130,10 +130,10 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
     assert account is not None
     if isinstance(item, Engaged):
         assert item.message_id is not None
-        by: Literal["human", "prefetch", "unknown"] = "unknown" if item.machine is None else "prefetch" if item.machine else "human"
+        verdict = judge.of_provider(item.machine, item.agent)
         yield EngagementRecorded(
-            contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=by, at=item.at or found.at,
-            reason=None if item.machine is None else "provider",
+            contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=verdict.by, reason=verdict.reason, rules=judge.RULES,
+            at=item.at or found.at,
         )  # fmt: skip
     elif isinstance(item, Opted):
         yield OptedOut(
