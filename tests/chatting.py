@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import jwt
 import orjson
 import yaml
@@ -39,6 +40,8 @@ class Shop:
     port: int
     router: service.Running | None = None
     ingest: service.Running | None = None
+    door: str | None = None
+    """Of another replica, where messages are to be delivered there."""
     _stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -63,30 +66,30 @@ class Shop:
     async def signed(self, path: str, body: dict[str, Any], name: str = "msg_1", **changes: str) -> int:
         account, content = self.ingest.context.config.accounts["shop"], orjson.dumps(body)
         headers = webchat.signed(content, name, account, datetime.now(UTC)) | changes
-        async with aiohttp.request("POST", f"{self.base}/{path}", data=content, headers=headers) as answer:
+        async with aiohttp.request("POST", f"{self.door or self.base}/{path}", data=content, headers=headers) as answer:
             return answer.status
 
     async def topic(self, name: str, kind: str) -> list[dict[str, Any]]:
         """The data of all events of a kind that the bus holds."""
         return [orjson.loads(one.value) for one in await records(self.settings, name) if dict(one.headers)["ce_type"] == kind.encode()]
 
-    async def events(self, name: str, kind: str, count: int) -> list[dict[str, Any]]:
-        """As `topic`, once there are so many."""
+    async def events(self, name: str, kind: str, count: int, **fields: Any) -> list[dict[str, Any]]:
+        """As `topic`, those with these fields, once there are so many."""
         found: list[dict[str, Any]] = []
 
         async def there() -> bool:
-            found[:] = await self.topic(name, kind)
+            found[:] = [one for one in await self.topic(name, kind) if fields.items() <= one.items()]
             return len(found) >= count
 
         await until(there, f"{count} of {kind}")
         return found
 
 
-def configured(directory: Path, port: int) -> Path:
+def configured(directory: Path, port: int, *origins: str) -> Path:
     """The sample tenant's flows, and accounts with a chat of ours and one of somebody else."""
     (directory / "secret").write_text(SECRET)
     (directory / "desk").write_text("desk-key")
-    account = {"tenant": "acme", "provider": "webchat", "channel": "webchat", "sender": "acme", "rate": "500/s", "burst": 100, "origins": [SHOP],
+    account = {"tenant": "acme", "provider": "webchat", "channel": "webchat", "sender": "acme", "rate": "500/s", "burst": 100, "origins": [SHOP, *origins],
                "credentials": {"symmetric": "file:secret"}, "base_url": f"http://127.0.0.1:{port}"}  # fmt: skip
     other = {**account, "provider": "plain", "channel": "inapp", "origins": []}
     keys = {"desk": {"tenant": "acme", "scopes": ["conversations:read", "conversations:write"], "token": "file:desk"}}
@@ -97,10 +100,10 @@ def configured(directory: Path, port: int) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def open_shop(settings: Settings, directory: Path) -> AsyncIterator[Shop]:
+async def open_shop(settings: Settings, directory: Path, *origins: str) -> AsyncIterator[Shop]:
     """Everything started."""
     port = free_port()
-    settings = settings.model_copy(update={"config": configured(directory, port), "spool": directory / "spool"})
+    settings = settings.model_copy(update={"config": configured(directory, port, *origins), "spool": directory / "spool"})
     shop = Shop(settings, port)
     async with contextlib.AsyncExitStack() as stack:
         await shop.start()
@@ -109,6 +112,35 @@ async def open_shop(settings: Settings, directory: Path) -> AsyncIterator[Shop]:
             started = await stack.enter_async_context(service.running(one, settings.model_copy(update={"port": free_port()})))
             shop.router = shop.router or started
         yield shop
+
+
+class Shared:
+    """One shop for all tests of a module, with a loop of its own that runs only while a test asks something."""
+
+    def __init__(self, servers: Any, directory: Path, *origins: str) -> None:
+        self._servers, self._directory, self._origins = servers, directory, origins
+
+    def __enter__(self) -> "Shared":
+        self._runner = asyncio.Runner()
+        self._name, base = f"test_{uuid4().hex[:12]}", self._servers.database.rpartition("/")[0]
+        self.run(self._sql(f"CREATE DATABASE {self._name}"))
+        settings = Settings(kafka=self._servers.kafka, database=f"{base}/{self._name}", prefix=f"{uuid4().hex[:8]}.", partitions=3, secret="test")
+        self._context = open_shop(settings, self._directory, *self._origins)
+        self.shop: Shop = self.run(self._context.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self._context.__aexit__(None, None, None))
+        self.run(self._sql(f"DROP DATABASE {self._name} WITH (FORCE)"))
+        self._runner.close()
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(main)
+
+    async def _sql(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._servers.database)
+        await connection.execute(statement)
+        await connection.close()
 
 
 def customer_token(customer: str, secret: str = SECRET, minutes: float = 60) -> str:

@@ -25,6 +25,7 @@ function icon(path) {
 
 const ICONS = {
   chat: "M4 5.5h16v11H9.5L4 20.5z",
+  down: "M6 9.5l6 6 6-6",
   close: "M6 6l12 12M18 6L6 18",
   send: "M4 12h14M12 5l7 7-7 7",
   pending: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M12 8v4.5l3 2",
@@ -63,7 +64,7 @@ class View {
   launcherOf() {
     this.badge = element("span", { class: "badge", hidden: "" });
     this.launcher = element("button", { class: "launcher", type: "button", "aria-expanded": "false", "aria-controls": "panel", "aria-label": this.words.open },
-      icon(ICONS.chat), this.badge);
+      icon(ICONS.chat), icon(ICONS.down), this.badge);
     this.launcher.onclick = () => this.does.toggle(this.panel.hidden);
     return this.launcher;
   }
@@ -151,7 +152,9 @@ class View {
 
   typing(yes) {
     clearTimeout(this.typed);
+    const atEnd = this.atEnd;
     this.writes.hidden = !yes;
+    if (atEnd) this.end();
     this.writes.setAttribute("aria-label", yes ? this.words.typing : "");
     if (yes) this.typed = setTimeout(() => this.typing(false), TYPED);
   }
@@ -161,13 +164,17 @@ class View {
     this.nodes.clear();
   }
 
+  get atEnd() {
+    return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
+  }
+
   end() {
     this.log.scrollTop = this.log.scrollHeight;
   }
 
   // Shows the conversation. What stands already stays where it is: a screen reader hears only what is new.
   show(messages) {
-    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
+    const atEnd = this.atEnd;
     const answerable = messages.length && messages[messages.length - 1].from === "brand" ? messages[messages.length - 1].id : null;
     let before = this.log.querySelector(".greeting");
     for (const message of messages) {
