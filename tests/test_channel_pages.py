@@ -19,7 +19,8 @@ def test_the_example_of_a_page_parses(page, tmp_path):
     accounts = {}
     for example in examples:
         (tmp_path / "accounts.yaml").write_text(example, encoding="utf-8")
-        for name in re.findall(r"file:([\w.-]+)", example):
+        for name in re.findall(r"file:([\w./-]+)", example):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("x", encoding="utf-8")
         accounts |= load(tmp_path, dict.fromkeys(re.findall(r"env:(\w+)", example), "x")).accounts
 

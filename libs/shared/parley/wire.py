@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import sha1
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -17,40 +19,65 @@ from parley.contracts import BY_TOPIC_AND_TYPE, CustomerEvent, Data, Envelope, R
 
 OPTIONAL = {"parleytenant": "tenant", "tenant": "tenant", "subject": "subject", "startedat": "started_at", "origin": "origin"}
 PARLEY = uuid5(NAMESPACE_URL, "https://parley.dev/events")
+_PARLEY = PARLEY.bytes
+_VERSION, _VERSION_5 = ~(0xF000 << 64 | 0xC000 << 48), 0x5000 << 64 | 0x8000 << 48
+"""The bits of a UUID that say its version and variant, and what they are in version 5 (RFC 9562)."""
 
 D = TypeVar("D", bound=Data)
 
 
 def natural_id(*parts: str) -> UUID:
     """The id of something from outside: the same parts give the same id, so a repeat is known as one."""
-    return uuid5(PARLEY, "\x1f".join(parts))
+    return _id("\x1f".join(parts))
 
 
 def caused_id(cause: str, index: int) -> UUID:
     """The id of what a stage produces: the causing event's id and the place among its results, so a repeat makes the same ids."""
-    return uuid5(PARLEY, f"{cause}\x1e{index}")
+    return _id(f"{cause}\x1e{index}")
+
+
+def _id(name: str) -> UUID:
+    """`uuid5(PARLEY, name)` in a third of its time: every event makes several."""
+    digest = sha1(_PARLEY + name.encode(), usedforsecurity=False).digest()
+    return UUID(int=int.from_bytes(digest[:16], "big") & _VERSION | _VERSION_5)
 
 
 def encode(event: Envelope) -> Record:
     """The Kafka record of an event. Attributes that are not set are left out."""
-    data = event.data
+    return record_of(
+        event.data, event.id, event.source, event.time.isoformat(), event.tenant, event.subject, event.started_at, event.origin, event.traceparent
+    )
+
+
+def record_of(
+    data: Data,
+    identifier: str,
+    source: str,
+    time: str,
+    tenant: str,
+    subject: str | None = None,
+    started_at: datetime | None = None,
+    origin: str | None = None,
+    traceparent: str | None = None,
+) -> Record:
+    """As `encode`, from the attributes themselves: a stage that makes thousands a second makes no envelopes that only this would open again."""
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", event.id.encode()),
+        ("ce_id", identifier.encode()),
         ("ce_type", data.type.encode()),
-        ("ce_source", event.source.encode()),
-        ("ce_time", event.time.isoformat().encode()),
-        ("ce_tenant", event.tenant.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", time.encode()),
+        ("ce_tenant", tenant.encode()),
         ("content-type", b"application/json"),
     ]
-    if event.subject is not None:
-        headers.append(("ce_subject", event.subject.encode()))
-    if event.started_at is not None:
-        headers.append(("ce_startedat", event.started_at.isoformat().encode()))
-    if event.origin is not None:
-        headers.append(("ce_origin", event.origin.encode()))
-    if event.traceparent is not None:
-        headers.append(("traceparent", event.traceparent.encode()))
+    if subject is not None:
+        headers.append(("ce_subject", subject.encode()))
+    if started_at is not None:
+        headers.append(("ce_startedat", started_at.isoformat().encode()))
+    if origin is not None:
+        headers.append(("ce_origin", origin.encode()))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
     return data.topic, data.key.encode(), headers, data.__pydantic_serializer__.to_json(data, exclude_none=True)
 
 
@@ -65,9 +92,13 @@ def envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> En
     return _envelope(topic, cloudevents.checked(attributes), data)
 
 
+OURS = frozenset(kind for _, kind in BY_TOPIC_AND_TYPE)
+"""Types that are never taken for somebody else's, wherever they stand."""
+
+
 def _envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> Envelope:
     model = BY_TOPIC_AND_TYPE.get((topic, attributes["type"]))
-    if model is None and topic == CustomerEvent.topic:
+    if model is None and topic == CustomerEvent.topic and attributes["type"] not in OURS:
         model, data = CustomerEvent, cloudevents.of_customer(attributes, data)
     if model is None:
         known = ", ".join(sorted(kind for place, kind in BY_TOPIC_AND_TYPE if place == topic))
