@@ -21,13 +21,6 @@ class Origin:
     offset: int
     index: int
 
-    def __str__(self) -> str:
-        return f"{self.line}:{self.offset}:{self.index}"
-
-
-def origin(stage: str, topic: str, partition: int, offset: int, index: int) -> Origin:
-    return Origin(f"{stage}:{topic}:{partition}", offset, index)
-
 
 def parse(text: str) -> Origin | None:
     """The origin as it stands in a header; None when it is none of ours (then nothing is dropped by it)."""

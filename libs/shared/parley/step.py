@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from parley.contracts import DEAD_TOPIC, Data, Envelope, Record
 from parley.cursor import Place
-from parley.positions import origin
-from parley.wire import Unreadable, caused_id, decode, encode
+from parley.wire import Unreadable, caused_id, decode, record_of
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -110,23 +109,24 @@ def outputs(stage: str, part: Sequence[Entry], caused: Sequence[Caused], now: da
     """The records of a part's results and dead letters, by the place that caused them, in the order in which the stage gave them."""
     found: Outputs = {}
     counts: dict[tuple[Place, int], int] = {}
+    source, time = f"parley/{stage}", now.isoformat()
     for one in caused:
-        cause = one.cause
-        index = counts.get((cause.place, cause.offset), 0)
-        counts[cause.place, cause.offset] = index + 1
-        event = cause.event
-        made = Envelope.model_construct(
-            id=one.id or str(caused_id(f"{stage}:{event.id}", index)),
-            source=f"parley/{stage}",
-            time=now,
+        cause, event = one.cause, one.cause.event
+        place, offset = cause.place, cause.offset
+        index = counts.get((place, offset), 0)
+        counts[place, offset] = index + 1
+        made = record_of(
+            one.data,
+            identifier=one.id or str(caused_id(f"{stage}:{event.id}", index)),
+            source=source,
+            time=time,
             tenant=one.tenant or event.tenant,
             subject=str(contact) if (contact := getattr(one.data, "contact_id", None)) else None,
-            traceparent=event.traceparent,
             started_at=one.started_at or event.started_at,
-            origin=str(origin(stage, cause.place.topic, cause.place.partition, cause.offset, index)),
-            data=one.data,
+            origin=f"{stage}:{place.topic}:{place.partition}:{offset}:{index}",
+            traceparent=event.traceparent,
         )
-        found.setdefault(cause.place, []).append((cause.offset, encode(made)))
+        found.setdefault(place, []).append((offset, made))
     for entry in part:
         if isinstance(entry, Broken):
             found.setdefault(entry.place, []).append((entry.offset, dead_letter(stage, entry)))

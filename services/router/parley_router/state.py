@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from parley.contracts import Channel, ConsentState, Frozen, Purpose
 
@@ -63,15 +63,16 @@ class Agreement(Frozen):
 class Known(Value):
     """What is known of a contact, as far as it goes along when the contact becomes part of another."""
 
+    # Made by a factory: pydantic copies a default that is a dict by `deepcopy`, which took longer than reading all the rest.
     language: str | None = None
-    profile: dict[str, str] = {}
+    profile: dict[str, str] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    consents: dict[str, Agreement] = {}
+    consents: dict[str, Agreement] = Field(default_factory=dict)
     account: str | None = None
     channel: Channel | None = None
-    addresses: dict[Channel, str] = {}
-    replies: dict[Channel, str] = {}
-    orders: dict[str, str] = {}
+    addresses: dict[Channel, str] = Field(default_factory=dict)
+    replies: dict[Channel, str] = Field(default_factory=dict)
+    orders: dict[str, str] = Field(default_factory=dict)
     position: Position | None = None
     conversation: Conversation | None = None
     received: int = 0
@@ -87,7 +88,7 @@ class Part(Value):
     at: AwareDatetime | None = None
     known: Known | None = None
     gained: tuple[tuple[str, str], ...] = ()
-    replaced: dict[str, Agreement | None] = {}
+    replaced: dict[str, Agreement | None] = Field(default_factory=dict)
 
 
 class ContactState(Known):
@@ -102,7 +103,7 @@ class ContactState(Known):
     into: UUID | None = None
     merged: int = 0
     since: AwareDatetime | None = None
-    parts: dict[UUID, Part] = {}
+    parts: dict[UUID, Part] = Field(default_factory=dict)
 
     def consent(self, channel: Channel, purpose: Purpose) -> ConsentState | None:
         known = self.consents.get(channel + ":" + purpose)
