@@ -20,6 +20,7 @@ demo: $(READY) ## Run the whole machinery with simulated customers; ARGS="--cust
 	@$(BIN)/parley demo $(ARGS)
 
 test: $(READY) ## Run the tests on real Kafka and PostgreSQL; ARGS="tests/test_router.py -k stop"
+	@$(BIN)/python -m tests.browser || true
 	@$(BIN)/pytest $(ARGS)
 
 check: $(READY) ## Check format, lint and types

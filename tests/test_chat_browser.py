@@ -1,6 +1,7 @@
 """The widget in a real Chromium, on a page of another origin, against the real services."""
 
 import contextlib
+import os
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
@@ -10,10 +11,11 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from parley.local import free_port
-from tests.browser import person
+from tests.browser import MISSING, chromium, person
 from tests.chatting import Shared, customer_token
 
-pytestmark = pytest.mark.stack
+# Where no browser can be had, a laptop says so and goes on; CI does not.
+pytestmark = [pytest.mark.stack, pytest.mark.skipif(chromium() is None and "CI" not in os.environ, reason=MISSING)]
 
 FIELD = {"en": "Your message", "ko": "메시지"}
 OPEN = {"en": "Open chat", "ko": "채팅 열기"}

@@ -149,7 +149,11 @@ class Actor:
         link = next((found[0] for one in reversed(received) if (found := LINK.search(one["text"] or ""))), None)
         if link is None:
             raise InVain("there is no link to follow in what was received")
-        await self._until("the link leads nowhere", lambda: self._send("GET", link, None, {"User-Agent": step.agent, "Accept-Language": customer.language}), _is(302))
+        await self._until(
+            "the link leads nowhere",
+            lambda: self._send("GET", link, None, {"User-Agent": step.agent, "Accept-Language": customer.language}),
+            _is(302),
+        )
 
     # --- the shop's systems and people ----------------------------------------------------------------------------------------------
 
