@@ -15,7 +15,7 @@ PACKAGES = {
 ACTING = {
     "parley": "__main__ bus cli config contractdocs cursor database deadletters history keyed log problem referencedocs schemadocs service step stream"
     " web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
-    "parley_ingest": "app chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets door edge events fetching identity joining hits keys"
+    "parley_ingest": "app chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors door edge events fetching identity joining hits keys"
     " normalise people pieces repeats replay segments spool tracking unsubscribe verify",
     "parley_router": "api app catalogue",
     "parley_sender": "api app call depth intake lane lanes ledger receipts smpp smpp_session",
