@@ -99,7 +99,8 @@ class Due:
         forget_at = loop.time()
         while not stopping.is_set():
             try:
-                await self.context.bus.publish(await self.due(self.context.clock()))
+                while not stopping.is_set() and (records := await self.due(self.context.clock())):
+                    await self.context.bus.publish(records)
                 if loop.time() >= forget_at:
                     await self.forget(self.context.clock())
                     forget_at = loop.time() + FORGET_EVERY
