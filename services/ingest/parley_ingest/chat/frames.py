@@ -18,6 +18,8 @@ FRAME = 32_768
 """Bytes of what a browser says at once: such a text in UTF-8, escaped, and what the page tells about itself."""
 CONTEXT, CONTEXT_VALUE = 20, 500
 """Properties that a page may tell about itself, and the characters of each; the rest is left out."""
+EXACT = 2**53
+"""Numbers below it are the same in every reader of JSON."""
 MARKED = 200
 """Messages that one mark can speak of."""
 
@@ -125,9 +127,6 @@ def _message(frame: dict[str, Any]) -> Said:
 
 def context(value: object) -> dict[str, str | int | float | bool]:
     """What a page tells about itself: some named texts, numbers and truths, nothing deeper."""
-    found = {name[:CONTEXT_VALUE]: _short(one) for name, one in mapping(value).items() if isinstance(one, str | int | float | bool) and name}
-    return dict(list(found.items())[:CONTEXT])
-
-
-def _short(value: str | int | float | bool) -> str | int | float | bool:
-    return value[:CONTEXT_VALUE] if isinstance(value, str) else value
+    found = {name[:CONTEXT_VALUE]: one for name, one in mapping(value).items() if name and isinstance(one, str | int | float | bool)}
+    kept = [(name, one[:CONTEXT_VALUE] if isinstance(one, str) else one) for name, one in found.items() if isinstance(one, str) or abs(one) < EXACT]
+    return dict(kept[:CONTEXT])

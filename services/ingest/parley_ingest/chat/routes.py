@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -28,11 +28,12 @@ from parley.contracts import Content
 from parley.problem import Problem, limited_body
 from parley.service import Context, Worker
 from parley.wire import in_words
-from parley_ingest.chat import assets, frames, history, tokens
+from parley_ingest.chat import assets, frames, history
 from parley_ingest.chat.deeds import Deeds, TooFast
 from parley_ingest.chat.history import Chat
 from parley_ingest.chat.live import ForgetChats, Live
 from parley_ingest.chat.sockets import Sockets
+from parley_ingest.chat.visitors import Visitors
 from parley_ingest.door import Door
 from parley_ingest.edge import Limits
 from parley_ingest.limits import Buckets, caller
@@ -57,6 +58,7 @@ class WebChat:
     limits: Limits
     live: Live = field(init=False)
     deeds: Deeds = field(init=False)
+    visitors: Visitors = field(init=False)
     sockets: Sockets = field(init=False)
     script: assets.Script = field(init=False)
     sessions: Buckets = field(default_factory=lambda: Buckets(SESSIONS, SESSIONS_AT_ONCE))
@@ -64,7 +66,8 @@ class WebChat:
     def __post_init__(self) -> None:
         self.live, self.script = Live(self.context), assets.widget()
         self.deeds = Deeds(self.context, self.door)
-        self.sockets = Sockets(self.context, self.live, self.deeds, self.admitted)
+        self.visitors = Visitors(self.context, self.deeds)
+        self.sockets = Sockets(self.context, self.live, self.deeds, self.admitted, self.visitors.of)
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -108,17 +111,11 @@ class WebChat:
             asked = document(await limited_body(request, frames.FRAME) or b"{}")
         except Malformed as error:
             raise Problem(400, str(error)) from error
-        now, known = self.context.clock(), self._known(string(asked.get("token")) or "", account)
-        try:
-            shown = tokens.customer(token, account, now) if (token := string(asked.get("customer"))) else None
-        except tokens.Refused as error:
-            raise Problem(401, str(error)) from error
-        visitor = await self._visitor(account, known, shown)
-        return _json({"token": tokens.issued(visitor, account, now), "visitor": str(visitor), "customer": shown.customer if shown else None})
+        return _json(await self.visitors.session(asked, account))
 
     async def messages(self, request: Request, account: Account) -> Response:
         """GET: what changed after a number, as soon as there is something; POST: one frame, for browsers that get no socket."""
-        chat = Chat(account.name, self._visitor_of(_bearer(request), account))
+        chat = Chat(account.name, self.visitors.of(_bearer(request), account))
         return await (self._since(request, chat) if request.method == "GET" else self._frame(request, account, chat))
 
     # --- for sender and the shop's own systems -----------------------------------------------------------------------------------------
@@ -188,40 +185,6 @@ class WebChat:
         if self.sessions.take(caller(host), get_running_loop().time()):
             self.context.metrics.limited.labels("session").inc()
             raise Problem(429, "Too many new visitors from one address.", headers={"Retry-After": "5"})
-
-    def _known(self, token: str, account: Account) -> UUID | None:
-        """The visitor that the browser was; one whose token is no good any more begins anew."""
-        try:
-            return tokens.visitor(token, account, self.context.clock())
-        except tokens.Refused:
-            return None
-
-    def _visitor_of(self, token: str, account: Account) -> UUID:
-        try:
-            return tokens.visitor(token, account, self.context.clock())
-        except tokens.Refused as error:
-            raise Problem(401, str(error)) from error
-
-    async def _visitor(self, account: Account, known: UUID | None, shown: tokens.Shown | None) -> UUID:
-        """Whom the browser may speak as: a customer has one conversation on all devices, and nobody else sees it after they have signed out."""
-        mine = await history.customer_of(self.context.pool, Chat(account.name, known)) if known else None
-        if shown is None:
-            return known if known is not None and mine is None else uuid4()
-        if known is not None and mine == shown.customer:
-            return known
-        if not shown.current:
-            raise Problem(401, "The customer's token has expired, or has neither `exp` nor a fresh `iat`.")
-        return await self._customer(account, known if known is not None and mine is None else uuid4(), shown.customer)
-
-    async def _customer(self, account: Account, visitor: UUID, customer: str) -> UUID:
-        """The visitor that the customer is already, else this one from now on. Told before it is kept: what is kept was told."""
-        pool, chat = self.context.pool, Chat(account.name, visitor)
-        if (found := await history.visitor_of(pool, account.name, customer)) is not None:
-            return found
-        await self.deeds.identify(account, chat, customer)
-        if await history.bind(pool, chat, customer):
-            return visitor
-        return await history.visitor_of(pool, account.name, customer) or await self._customer(account, uuid4(), customer)
 
     async def _signed(self, request: Request, account: Account) -> dict[str, Any]:
         """The body of a request that the account's secret signed. Raises 401 and 400."""

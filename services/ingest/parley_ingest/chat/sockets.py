@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 import structlog
@@ -19,7 +20,7 @@ from parley.channels.shape import Account
 from parley.database import OUTSIDE
 from parley.problem import Problem
 from parley.service import Context
-from parley_ingest.chat import frames, history, tokens
+from parley_ingest.chat import frames, history
 from parley_ingest.chat.deeds import Deeds, TooFast
 from parley_ingest.chat.frames import Line, Ping
 from parley_ingest.chat.history import AT_ONCE, Chat
@@ -47,6 +48,7 @@ class Sockets:
     live: Live
     deeds: Deeds
     admitted: Callable[[HTTPConnection], Account]
+    visitor: Callable[[str, Account], UUID]
     _addresses: Counter[str] = field(default_factory=Counter)
 
     async def serve(self, socket: WebSocket) -> None:
@@ -87,11 +89,7 @@ class Sockets:
         offered = [*socket.scope["subprotocols"], "", ""]
         if offered[0] != PROTOCOL:
             raise Problem(400, f"Ask for the subprotocols {PROTOCOL} and the visitor's token.")
-        try:
-            visitor = tokens.visitor(offered[1], account, self.context.clock())
-        except tokens.Refused as error:
-            raise Problem(401, str(error)) from error
-        after = socket.query_params.get("after", "0")
+        visitor, after = self.visitor(offered[1], account), socket.query_params.get("after", "0")
         return Chat(account.name, visitor), int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
 
     @contextlib.contextmanager
