@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -48,6 +50,8 @@ def main() -> None:
     except (StackError, ConfigError, settings_.SettingsError, RuntimeError) as error:
         sys.stderr.write(f"bench: {error}\n")
         raise SystemExit(2) from error
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise SystemExit(130) from None
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -73,6 +77,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 async def _all(settings: Settings, names: Sequence[str], rounds: int) -> list[Finding]:
     """The benchmarks one after the other, on one pair of servers."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # servers and folders go in any case
     service.rarely_collect()  # this process runs stages as a service does, so it also collects as one
     found: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="parley-bench-", ignore_cleanup_errors=True) as folder:
