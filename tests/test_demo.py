@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from parley.config import load
+from parley.contracts import Channel
 from parley.demo import premises
 from parley.demo.fleet import Child
 from parley.demo.quiet import Look
@@ -78,7 +79,7 @@ def prepared(folder, source=CONFIG):
 
 
 def test_no_account_of_a_demo_reaches_a_real_provider(tmp_path, monkeypatch):
-    """Whatever accounts.yaml says, the twin is the provider, and it sees secrets that are made up."""
+    """Whatever accounts.yaml says, the twin is the provider (and ingest itself that of web chat), and it sees secrets that are made up."""
     monkeypatch.setenv("ACME_TWILIO_TOKEN", "real")
     document = yaml.safe_load((CONFIG / "accounts.yaml").read_text())
     del document["accounts"]["acme-sms"]["base_url"]
@@ -87,7 +88,7 @@ def test_no_account_of_a_demo_reaches_a_real_provider(tmp_path, monkeypatch):
     (tmp_path / "source" / "accounts.yaml").write_text(yaml.safe_dump(document))
     found = prepared(tmp_path / "demo", tmp_path / "source").config
 
-    assert {TWIN} == {one.base_url for one in found.accounts.values()}
+    assert {(one.channel is Channel.WEBCHAT, one.base_url) for one in found.accounts.values()} == {(False, TWIN), (True, INGEST)}
     assert {f"{INGEST}/hooks/{name}" for name in found.accounts} == {one.public_url for one in found.accounts.values()}
     assert ("real",) != found.accounts["acme-sms"].credentials["auth_token"]
     assert 2 == len(set(found.accounts["acme-app"].credentials["symmetric"]))
