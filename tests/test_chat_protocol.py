@@ -1,13 +1,15 @@
 """Web chat on the real services: what a visitor says is answered by the flows, through the same bus, lanes and receipts as on any channel."""
 
 import asyncio
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import aiohttp
 import orjson
 import pytest
 
 from parley.local import free_port
+from parley_ingest.chat import history
 from tests.chatting import DESK, SECRET, SHOP, Shared, Visitor, customer_token, open_shop, visitor
 from tests.conftest import until
 
@@ -313,3 +315,42 @@ def test_a_secret_is_changed_without_an_interruption(settings, tmp_path, run):
     kept, fresh, status, messages = run(main())
 
     assert kept and fresh and (200, []) == (status, messages)
+
+
+def test_a_lost_listener_loses_nothing(chat):
+    """What is written while the connection for notifications is down is pushed once there is another."""
+
+    async def main(shop):
+        async with visitor(shop.base) as one:
+            await one.connect()
+            await one.say("hello")
+            await one.until(lambda one: one.texts("brand"))
+            ended = await shop.ingest.context.pool.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'parley-ingest' AND query ~ '^(LISTEN|SELECT 1$)'"
+            )
+            await shop.deliver(one.name, "into the gap")
+            await one.until(lambda one: "into the gap" in one.texts("brand"))
+            return len(ended), one.texts("brand").count("into the gap")
+
+    assert (1, 1) == chat.run(main(chat.shop))
+
+
+def test_old_conversations_are_forgotten(chat):
+    """Messages by their age, visitors by their last visit; the rest stays."""
+
+    async def main(shop):
+        async with visitor(shop.base) as old, visitor(shop.base) as young:
+            pool = shop.ingest.context.pool
+            for one in (old, young):
+                await one.connect()
+                await one.say("hello")
+                await one.until(lambda one: one.texts("brand"))
+            before = datetime.now(UTC) - history.KEPT
+            await pool.execute("UPDATE chat_messages SET at = $1 WHERE visitor = $2", before - timedelta(days=1), UUID(old.name))
+            await pool.execute("UPDATE chat_visitors SET seen_at = $1 WHERE visitor = $2", before - timedelta(days=1), UUID(old.name))
+            gone = await history.forget(pool, before, 100)
+            left = [await pool.fetchval("SELECT count(*) FROM chat_messages WHERE visitor = $1", UUID(one.name)) for one in (old, young)]
+            return gone, left, await shop.deliver(old.name, "too late")
+
+    assert (3, [0, 2], 404) == chat.run(main(chat.shop))
