@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,15 +18,21 @@ from tests.chaos.playing import Plan, plan, play
 from tests.chaos.verdict import Outcome, judge
 from tests.chaos.words import in_words
 
-GOOD, BAD, NOT_RUN = 0, 1, 2
-"""Exit statuses: it held; it did not; it could not be run here."""
+GOOD, BAD, NOT_RUN, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: it held; it did not; it could not be run here; somebody ended it."""
 
 
 def main() -> int:
     given = _arguments()
     folder = given.data or Path(tempfile.mkdtemp(prefix="parley-chaos-"))
     seconds = given.minutes * 60 if given.minutes is not None else None
-    outcome = _played(plan(given.seed, given.kills, given.customers, given.honour_keys, seconds), folder)
+    try:
+        outcome = _played(plan(given.seed, given.kills, given.customers, given.honour_keys, seconds), folder)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        say("ended before the outcome")
+        if given.data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        return INTERRUPTED
     if outcome is None:
         return NOT_RUN
     _show(outcome, given.json)
@@ -54,6 +61,9 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 async def _both(whole: Plan, folder: Path) -> Outcome:
+    main_task = asyncio.current_task()
+    assert main_task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)  # as Ctrl-C: in order, and nothing is left behind
     say(f"{len(whole.customers)} customers untouched")
     untouched = await play(whole.untouched, folder / "untouched", say)
     say(f"the same customers, and {len(whole.faults)} faults")
