@@ -151,3 +151,24 @@ def test_only_posts_are_taken(shared):
 
     assert (405, "POST", "application/problem+json") == (status, headers["allow"], headers["content-type"])
     assert 405 == orjson.loads(body)["status"]
+
+
+def test_a_known_property_that_is_wrong_is_refused_by_its_name(shared):
+    """What Parley reads must be as the contract says; other names and other properties pass as they are."""
+    status, problem = post(shared, event(data=data(properties={"total": "secret", "own": 1})))
+    passed = post(shared, event(data=data(name="com.example.thing", properties={"total": "secret"})))
+
+    assert (422, "the event: properties of cart.abandoned: total: Value error, must be a number below 10^15, also as text") == (
+        status,
+        problem["detail"],
+    )
+    assert (202, {"accepted": 1}) == passed
+
+
+def test_a_foreign_type_that_names_a_customer_is_taken_under_its_type(shared):
+    """What stands in its data are its properties; it happened at its time, or now."""
+    sent = event(type="com.example.order.shipped", data={"customer": {"id": "c-1"}, "order": "A1"}, time="2026-11-24T09:00:00Z")
+    answer = post(shared, sent)
+    found = on_the_bus(shared)[sent["id"]].data
+
+    assert (202, "com.example.order.shipped", {"order": "A1"}) == (answer[0], found.name, found.properties)

@@ -205,3 +205,17 @@ def test_ids_do_not_hang_on_the_request(shared, ingest, phone):
     first, both = shared.run(main())
 
     assert (3, 6, 3) == (len(first), len(both), len({one.id for one in both}))
+
+
+def test_a_known_property_that_is_wrong_goes_on_and_is_logged(shared, ingest, phone, capsys):
+    """On Kafka nobody could be told: the event stays as it is."""
+
+    async def main():
+        data = CustomerEvent(customer=Customer(id=phone), name="order.placed", properties={"total": "much"}, occurred_at=NOW)
+        await settled(ingest, Envelope(id=f"wrong{phone}", source="shop", time=NOW, tenant="acme", data=data))
+        return await about(ingest, "parley.inbound", phone)
+
+    (found,) = shared.run(main())
+
+    assert {"total": "much"} == found.data.properties
+    assert "properties of order.placed: total" in capsys.readouterr().out

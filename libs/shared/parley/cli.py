@@ -148,7 +148,7 @@ def _moment(option: str, text: str) -> datetime:
 @app.command()
 def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs")) -> None:
     """Write what is made from the code: contract, settings, metrics, the schemas of the services."""
-    from parley import contractdocs, log, referencedocs, schemadocs
+    from parley import contractdocs, eventdocs, log, referencedocs, schemadocs
     from parley.local import StackError
 
     settings = settings_.read(log_level="warning")
@@ -158,7 +158,7 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
     except StackError as error:
         _refuse(error)
     api = contractdocs.write_api(target / "contract" / "openapi-ingest.yaml", import_module("parley_ingest.openapi").document())
-    for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *schemas]:
+    for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
         typer.echo(path)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import yaml
 
+from parley import eventdocs
 from parley.contracts import COMPACTED, DEAD_TOPIC, EVENTS, PUBLISHED_BY_OTHERS, Data
 
 ATTRIBUTES = {
@@ -69,7 +70,11 @@ def asyncapi() -> dict[str, Any]:
             }
             for event in EVENTS
         },
-        "components": {"messages": {event.__name__: _message(event) for event in EVENTS}},
+        "components": {
+            "messages": {event.__name__: _message(event) for event in EVENTS},
+            # Properties of customers' events by their name: what Parley reads of them. Other names pass through.
+            "schemas": eventdocs.schemas(),
+        },
     }  # fmt: skip
 
 

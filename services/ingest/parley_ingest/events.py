@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from parley import wire
+from parley import customerevents, wire
 from parley.contracts import CustomerEvent, Envelope
 from parley.problem import Problem, authorise, limited_body
 from parley.service import Context
@@ -71,6 +71,8 @@ def _event(attributes: Mapping[str, str], data: Any, tenant: str, now: datetime,
         merging.said(tenant, event.data, now)  # who is who must be said so that it can be understood
     except (wire.Unreadable, ValueError) as error:
         raise Problem(422, f"{where}: {error}") from error
+    if (wrong := customerevents.complaint(event.data.name, event.data.properties)) is not None:
+        raise Problem(422, f"{where}: {wrong}")
     content = event.data.model_copy(update={"customer": customer})
     return event.model_copy(update={"data": content, "started_at": now})
 

@@ -10,8 +10,10 @@ from typing import Literal
 from uuid import UUID
 
 import orjson
+import structlog
 from pydantic import ValidationError
 
+from parley import customerevents
 from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Engaged, Happened, Item, Opted, Receipt, Received, Request
 from parley.config import Config
@@ -36,6 +38,8 @@ from parley.wire import caused_id, natural_id
 from parley_ingest import judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.identity import identify
+
+log = structlog.get_logger()
 
 Kind = Literal["text", "choice", "media", "location", "reaction", "system"]
 KINDS: Mapping[str, Kind] = {
@@ -94,6 +98,8 @@ class Normalise:
                 raise LookupError(f"the CloudEvents extension `tenant` is {event.tenant!r}; known: {', '.join(self.config.tenants)}")
             customer = data.model_copy(update={"customer": normalised(data.customer)})
             merging.said(event.tenant, customer, data.occurred_at)  # raises now what nobody could understand later
+            if (wrong := customerevents.complaint(data.name, data.properties)) is not None:
+                log.warning("an event of another service is not as the contract says", trouble=wrong, event_id=event.id, tenant=event.tenant)
             yield Found(arrived, natural_id("event", event.tenant, event.source, event.id), event.tenant, None, customer, data.occurred_at)
             return
         assert isinstance(data, RawReceived)
