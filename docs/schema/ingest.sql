@@ -103,6 +103,7 @@ CREATE TABLE links (
     address text,
     CONSTRAINT links_pkey PRIMARY KEY (code)
 );
+CREATE INDEX links_of_contact ON links USING btree (contact_id);
 
 CREATE TABLE merges (
     version bigint NOT NULL GENERATED ALWAYS AS IDENTITY,

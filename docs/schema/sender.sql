@@ -70,6 +70,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_by_provider ON deliveries USING btree (lane, provider_id) WHERE (provider_id IS NOT NULL);
 CREATE INDEX deliveries_calling ON deliveries USING btree (lane) WHERE (status = 'calling'::text);
 CREATE INDEX deliveries_due ON deliveries USING btree (lane, purpose, due_at, seq) WHERE (status = 'queued'::text);
+CREATE INDEX deliveries_of_contact ON deliveries USING btree (contact_id);
 CREATE INDEX deliveries_open ON deliveries USING btree (contact_id, lane, purpose, seq) WHERE (status = ANY (ARRAY['queued'::text, 'calling'::text]));
 CREATE INDEX deliveries_unread ON deliveries USING btree (lane, address) WHERE ((status = ANY (ARRAY['sent'::text, 'delivered'::text])) AND (channel = ANY (ARRAY['messenger'::text, 'instagram'::text, 'inapp'::text])));
 
@@ -96,6 +97,13 @@ CREATE TABLE parked (
     at timestamp with time zone NOT NULL,
     parked_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT parked_pkey PRIMARY KEY (lane, provider_id, status)
+);
+
+CREATE TABLE refusals (
+    digest bytea NOT NULL,
+    purpose text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT refusals_pkey PRIMARY KEY (digest, purpose)
 );
 
 CREATE TABLE suppressions (

@@ -319,6 +319,15 @@ class ContactAbsorbed(OfContact):
     at: AwareDatetime
 
 
+class ContactErased(OfContact):
+    """Everything about this contact is to be forgotten. What was refused stays refused."""
+
+    topic = "parley.inbound"
+    type = "parley.contact.erased"
+
+    at: AwareDatetime
+
+
 class MessageRequested(OfContact):
     """Please deliver this. It goes over `account`, or the first of `channels` that has an address and an account of the tenant.
 
@@ -342,6 +351,16 @@ class MessageRequested(OfContact):
     conversation_id: UUID | None = None
     not_before: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+
+
+class ErasureRequested(OfContact):
+    """Please forget what this contact was sent, and to where. What it refused holds for whoever comes with one of its addresses later."""
+
+    topic = "parley.outbound"
+    type = "parley.contact.erased"
+
+    addresses: dict[Channel, str] = {}
+    at: AwareDatetime
 
 
 class ReceiptReceived(Data):
@@ -500,7 +519,8 @@ class ConsentChanged(OfContact):
 
 EVENTS: tuple[type[Data], ...] = (
     RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, ContactMerged, ContactParted,
-    ContactAbsorbed, MessageRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue, EngagementRecorded, ConversationChanged, ConsentChanged,
+    ContactAbsorbed, ContactErased, MessageRequested, ErasureRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue,
+    EngagementRecorded, ConversationChanged, ConsentChanged,
 )  # fmt: skip
 """The whole catalogue; documentation, topics and decoding are made from it."""
 

@@ -35,7 +35,7 @@ from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
 from parley.wire import caused_id, natural_id
-from parley_ingest import judge, merging, people, pieces, repeats
+from parley_ingest import erasing, judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.identity import identify
 
@@ -81,13 +81,18 @@ class Normalise:
         found = [one for arrived in batch for one in self.read(arrived)]
         new = await repeats.unseen(connection, (one.id for one in found))
         fresh = await pieces.joined(connection, list({one.id: one for one in reversed(found) if one.id in new}.values())[::-1])
-        persons = [one for one in fresh if not isinstance(one.item, Receipt)]
+        persons = [one for one in fresh if not isinstance(one.item, Receipt) and not erasing.asks(one.item)]
+        await erasing.hold(connection, fresh)
         contacts, moves = await identify(connection, [(one, _addresses(one)) for one in persons], now)
         reachable = await people.reachable(connection, [contacts[one.id] for one in persons if isinstance(one.item, CustomerEvent)])
+        chats = [one.name for one in self.config.accounts.values() if one.channel is Channel.WEBCHAT]
+        erased = await erasing.erased(connection, [one for one in fresh if erasing.asks(one.item)], chats, now)
         return [
             Caused(one.cause, data, tenant=one.tenant, id=one.id_of(place), started_at=one.cause.event.started_at or one.at)
             for one in fresh
-            for place, data in enumerate((*meaning(one, contacts.get(one.id), reachable), *moves.get(one.id, ())))
+            for place, data in enumerate(
+                erased[one.id] if one.id in erased else (*meaning(one, contacts.get(one.id), reachable), *moves.get(one.id, ()))
+            )
         ]
 
     def read(self, arrived: Arrived) -> Iterator[Found]:

@@ -28,6 +28,7 @@ from parley.database import OUTSIDE, Connection
 from parley.service import Context
 from parley.step import Arrived, Caused
 from parley_ingest.agents import LONGEST
+from parley_ingest.erasing import NOBODY
 from parley_ingest.limits import caller
 
 HitKind = Literal["opened", "clicked", "unsubscribed"]
@@ -198,7 +199,9 @@ class Links:
     topics: tuple[str, ...] = (LinkMinted.topic,)
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
-        rows = [(one.event.tenant, one.event.data) for one in batch if isinstance(one.event.data, LinkMinted)]
+        told = [(one.event.tenant, one.event.data) for one in batch if isinstance(one.event.data, LinkMinted)]
+        gone = {data.code for _, data in told if data.message_id == NOBODY}  # the last that is ever said of a code: in its partition nothing follows
+        rows = [(tenant, data) for tenant, data in told if data.code not in gone]
         await connection.execute(
             "INSERT INTO links (code, tenant, contact_id, message_id, url, kind, account, channel, address, minted_at)"
             " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
@@ -207,4 +210,5 @@ class Links:
             [data.message_id for _, data in rows], [data.url for _, data in rows], [data.kind for _, data in rows], [data.account for _, data in rows],
             [data.channel for _, data in rows], [data.address for _, data in rows], [data.at for _, data in rows],
         )  # fmt: skip
+        await connection.execute("DELETE FROM links WHERE code = ANY($1::text[])", list(gone))
         return ()

@@ -14,6 +14,7 @@ from parley.contracts import (
     CallReturned,
     ConsentState,
     ContactAbsorbed,
+    ContactErased,
     ContactMerged,
     ContactParted,
     Content,
@@ -26,9 +27,10 @@ from parley.contracts import (
     TimerFired,
 )  # fmt: skip
 from parley.optwords import Wish, wish
-from parley_router import engine, merging
+from parley_router import engine, erasing, merging
 from parley_router.catalogue import Book
 from parley_router.engine import CARE, Agreed, Escalated, Failed, Said, Walk
+from parley_router.erasing import Joining
 from parley_router.language import plain, recognised
 from parley_router.state import PROFILE, ContactState, storable
 from parley_router.turn import Turn
@@ -65,7 +67,7 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
     if not isinstance(data, Inbound):
         raise TypeError(f"{type(data).__name__} is no event of {MessageReceived.topic}")
     turn = Turn(book, shelf, event, _moment(event, data), now, data.contact_id, state or ContactState())
-    if turn.state.into is not None and not isinstance(data, Joining):  # whoever made it did not know yet
+    if turn.state.into is not None and not isinstance(data, Joining | ContactErased):  # whoever made it did not know yet
         return Decision(turn.state, [data.model_copy(update={"contact_id": turn.state.into})], ())
     match data:
         case MessageReceived():
@@ -79,15 +81,18 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
         case TimerFired() | CallReturned():
             pass  # no flow of this version waits for one: it is stale
         case ContactMerged() | ContactParted() | ContactAbsorbed():
-            turn.state, results = merging.decide(turn.state, data)
+            if (said := erasing.late(turn.state, data)) is not None:
+                turn.state, results = merging.decide(turn.state, said)
+                turn.results += results
+        case ContactErased():
+            turn.state, results = erasing.erased(turn.state, data)
             turn.results += results
         case _:
             assert_never(data)
     return Decision(turn.state, turn.results, turn.troubles)
 
 
-Joining = ContactMerged | ContactParted | ContactAbsorbed
-Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining
+Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining | ContactErased
 """What `parley.inbound` carries."""
 
 
@@ -96,7 +101,7 @@ def _moment(event: Envelope, data: Inbound) -> datetime:
     match data:
         case MessageReceived():
             return data.received_at
-        case AgentActed() | OptedOut() | ContactMerged() | ContactParted() | ContactAbsorbed():
+        case AgentActed() | OptedOut() | ContactMerged() | ContactParted() | ContactAbsorbed() | ContactErased():
             return data.at
         case CustomerActed() | TimerFired() | CallReturned():
             return event.started_at or event.time

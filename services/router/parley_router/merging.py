@@ -70,7 +70,7 @@ def absorbed(state: ContactState, data: ContactAbsorbed) -> tuple[ContactState, 
     changed = {key: agreed for key, agreed in after.consents.items() if agreed != state.consents.get(key)}
     results: list[Data] = [_consent(data.contact_id, key, agreed, data.at) for key, agreed in changed.items()]
     for key, agreed in after.consents.items():
-        if agreed.state is ConsentState.REVOKED and agreed != known.consents.get(key) and _channel(key) in known.addresses:
+        if agreed.state is ConsentState.REVOKED and agreed != known.consents.get(key) and channel_of(key) in known.addresses:
             results.append(_consent(data.source, key, agreed, data.at))  # what is queued for the former contact asks for its consent
     theirs = known.conversation
     if theirs is not None and theirs.waiting and (after.conversation is None or after.conversation.id != theirs.id):
@@ -90,7 +90,7 @@ def _again(contact: UUID, state: ContactState, since: datetime) -> list[Data]:
 
 def parted(state: ContactState, data: ContactParted) -> tuple[ContactState, list[Data]]:
     """Forgets what came from those who leave, and lets them know what was refused on their addresses meanwhile."""
-    refused = {key: agreed for key, agreed in state.consents.items() if agreed.state is ConsentState.REVOKED and _channel(key) in data.addresses}
+    refused = {key: agreed for key, agreed in state.consents.items() if agreed.state is ConsentState.REVOKED and channel_of(key) in data.addresses}
     leaving = [one for one in data.contacts if one not in state.parts or state.parts[one].version < data.version]
     joined_at = max((state.parts[one].at or data.at for one in leaving if one in state.parts), default=data.at)
     after = _without_addresses(_without_all(state, leaving), data.addresses)
@@ -210,9 +210,14 @@ def _given_back(contact: UUID, before: Mapping[str, Agreement], after: Mapping[s
 def _consent(contact: UUID, key: str, agreed: Agreement, at: datetime) -> ConsentChanged:
     """A refusal is told as of `at`. All else is told as of when it was said: it must not outdo a refusal on its way here."""
     told = max(agreed.at, at) if agreed.state is ConsentState.REVOKED else agreed.at
-    purpose = Purpose(key.partition(":")[2])
-    return ConsentChanged(contact_id=contact, channel=_channel(key), purpose=purpose, state=agreed.state, source="merge", at=told)
+    return ConsentChanged(contact_id=contact, channel=channel_of(key), purpose=purpose_of(key), state=agreed.state, source="merge", at=told)
 
 
-def _channel(key: str) -> Channel:
+def channel_of(key: str) -> Channel:
+    """The channel that a consent is about, by its key."""
     return Channel(key.partition(":")[0])
+
+
+def purpose_of(key: str) -> Purpose:
+    """What for, by a consent's key."""
+    return Purpose(key.partition(":")[2])

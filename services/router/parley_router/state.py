@@ -96,13 +96,14 @@ class ContactState(Known):
 
     `replies`: where answers go on a channel, when that is not the address. `received` counts the customer's messages, `misses` those in a row that
     nobody understood. `into`: whom this contact is part of, said last by `merged`; it is then as it was at
-    `since`, and all that happens is passed on.
+    `since`, and all that happens is passed on. `erased`: when everything was forgotten that was known until then.
     """
 
     misses: int = 0
     into: UUID | None = None
     merged: int = 0
     since: AwareDatetime | None = None
+    erased: AwareDatetime | None = None
     parts: dict[UUID, Part] = Field(default_factory=dict)
 
     def consent(self, channel: Channel, purpose: Purpose) -> ConsentState | None:

@@ -11,7 +11,7 @@ from parley.config import Config
 from parley.contracts import ConsentChanged, ConsentState, MessageRequested, Purpose, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
-from parley_sender import receipts
+from parley_sender import erasing, receipts
 from parley_sender.accept import Delivery, accepted, changed, minted
 
 NOTICES = {"opted_out": ConsentState.REVOKED, "opted_in": ConsentState.GRANTED}
@@ -35,8 +35,10 @@ class Intake:
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         asked = [(one, self._accept(one, data)) for one in batch if isinstance(data := one.event.data, MessageRequested)]
-        await agree(connection, agreements(batch), now)
+        refused = await erasing.inherited(connection, [delivery for _, delivery in asked], self.secret)
+        await agree(connection, [*agreements(batch), *refused], now)
         results = await self._queue(connection, asked, now)
+        results += await erasing.erase(connection, batch, self.secret, now)
         told = [(one, data) for one in batch if isinstance(data := one.event.data, ReceiptReceived)]
         return [*results, *(await receipts.apply(connection, told) if told else ())]
 

@@ -1,0 +1,106 @@
+"""Forgetting what a contact was sent: texts and addresses go, counts and refusals stay. A refusal outlives its contact under a keyed hash of the address."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, ErasureRequested, MessageRequested
+from parley.database import Connection
+from parley.step import Arrived, Caused
+from parley_sender.accept import Delivery
+from parley_sender.receipts import COLUMNS
+
+ERASED = "erased"
+"""What stands where an address stood, and why a message never left."""
+
+Agreement = tuple[UUID, str, str, str, datetime]
+
+
+def digest(key: bytes, tenant: str, channel: str, address: str) -> bytes:
+    """The hash under which a refusal is kept. Without `key`, the secret of the installation, nobody finds a number by trying all of them. Pure."""
+    return hmac.digest(key, "\x1f".join(("refusal", tenant, channel, address)).encode(errors="replace"), "sha256")
+
+
+async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, now: datetime) -> list[Caused]:
+    """Forgets, contact by contact (it is rare), and tells of the messages that never leave now. A call under way is not stopped, and not repeated.
+
+    The messages of the batch are queued already; what was requested after the erasure is another conversation and stays.
+    """
+    results: list[Caused] = []
+    for place, one in enumerate(batch):
+        data = one.event.data
+        if not isinstance(data, ErasureRequested):
+            continue
+        later = [said.message_id for other in batch[place:] if isinstance(said := other.event.data, MessageRequested)]
+        rows = await connection.fetch(
+            f"SELECT {COLUMNS} FROM deliveries WHERE contact_id = $1 AND message_id <> ALL($2::uuid[]) ORDER BY message_id FOR UPDATE",
+            data.contact_id,
+            later,
+        )
+        await _refused(connection, one, data, rows, key)
+        stopped = await _blanked(connection, [row["message_id"] for row in rows], now)
+        results += [Caused(one, _changed(row, stopped[row["message_id"]], now)) for row in rows if row["message_id"] in stopped]
+    return results
+
+
+async def inherited(connection: Connection, deliveries: Sequence[Delivery], key: bytes) -> list[Agreement]:
+    """The refusals of those who had these addresses before and were erased: as if the contact had refused then."""
+    asked: dict[bytes, dict[UUID, str]] = {}
+    for one in deliveries:
+        if one.address:
+            asked.setdefault(digest(key, one.tenant, one.channel, one.address), {})[one.request.contact_id] = one.channel
+    rows = await connection.fetch("SELECT digest, purpose, at FROM refusals WHERE digest = ANY($1::bytea[])", list(asked)) if asked else []
+    return [
+        (contact, channel, row["purpose"], ConsentState.REVOKED.value, row["at"]) for row in rows for contact, channel in asked[row["digest"]].items()
+    ]
+
+
+async def _refused(connection: Connection, one: Arrived, data: ErasureRequested, rows: Sequence[asyncpg.Record], key: bytes) -> None:
+    """Keeps what the contact refused by each of its addresses, and drops what it granted."""
+    places = {(str(channel), address) for channel, address in data.addresses.items()}
+    places |= {(row["channel"], row["address"]) for row in rows if row["address"] not in ("", ERASED)}
+    refusals = await connection.fetch("SELECT channel, purpose, at FROM consents WHERE contact_id = $1 AND state = 'revoked'", data.contact_id)
+    kept = [
+        (digest(key, one.event.tenant, channel, address), row["purpose"], row["at"])
+        for row in refusals for channel, address in sorted(places) if row["channel"] == channel
+    ]  # fmt: skip
+    await connection.executemany(
+        "INSERT INTO refusals AS r VALUES ($1, $2, $3) ON CONFLICT (digest, purpose) DO UPDATE SET at = GREATEST(r.at, excluded.at)", kept
+    )
+    await connection.execute("DELETE FROM consents WHERE contact_id = $1 AND state <> 'revoked'", data.contact_id)
+    await connection.execute(
+        "DELETE FROM suppressions USING unnest($2::text[], $3::text[]) AS gone (channel, address)"
+        " WHERE tenant = $1 AND (suppressions.channel, suppressions.address) = (gone.channel, gone.address)",
+        one.event.tenant, [channel for channel, _ in places], [address for _, address in places],
+    )  # fmt: skip
+
+
+async def _blanked(connection: Connection, messages: Sequence[UUID], now: datetime) -> dict[UUID, DeliveryStatus]:
+    """Takes texts and addresses out of deliveries, and what providers said of them; what is queued ends. What is being called for expires, unless the call settles it.
+
+    Of a message that was called for without an answer nobody can say that it never left: it is unknown, as at the gate (`ledger.drop`).
+    """
+    rows = await connection.fetch(
+        """UPDATE deliveries AS d SET address = $2, content = '{}', changed_at = now(),
+               reason = CASE WHEN status = 'queued' THEN $2 WHEN reason LIKE 'unbuildable:%' THEN 'unbuildable' ELSE reason END,
+               expires_at = CASE WHEN status = 'calling' THEN $3 ELSE expires_at END,
+               status = CASE WHEN status <> 'queued' THEN status WHEN attempt > (
+                   SELECT count(*) FROM attempts a WHERE a.message_id = d.message_id AND a.outcome <> 'unknown') THEN 'unknown' ELSE 'suppressed' END
+           WHERE message_id = ANY($1::uuid[]) RETURNING old.status AS before, new.status, message_id""",
+        messages, ERASED, now,
+    )  # fmt: skip
+    await connection.execute("UPDATE attempts SET reason = NULL WHERE message_id = ANY($1::uuid[])", messages)
+    return {row["message_id"]: DeliveryStatus(row["status"]) for row in rows if row["before"] == DeliveryStatus.QUEUED}
+
+
+def _changed(row: asyncpg.Record, status: DeliveryStatus, now: datetime) -> DeliveryChanged:
+    return DeliveryChanged(
+        contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
+        campaign=row["campaign"], variant=row["variant"], status=status, reason=ERASED, attempt=row["attempt"], segments=row["segments"],
+        provider_id=row["provider_id"], at=now,
+    )  # fmt: skip
