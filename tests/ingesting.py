@@ -44,6 +44,7 @@ def write_accounts(directory: Path) -> Path:
         secrets = dict.fromkeys(PROVIDERS[provider].CREDENTIALS, "file:unused")
         tenant = "other" if name == "else" else "acme"
         accounts[name] = {"tenant": tenant, "provider": provider, "channel": channel, "sender": "s", "credentials": secrets}
+    accounts["sms"]["known_as"] = "+8215440000"
     for name, value in (("shop", KEY), ("staff", OTHER_KEY), ("other", "other-key"), ("unused", "unused")):
         (directory / name).write_text(value)
     keys = {
@@ -109,8 +110,8 @@ async def running(settings: Settings, port: int | None = None, one: service.Serv
 class Shared:
     """One ingest for all tests of a module, with a loop of its own that runs only while a test asks something."""
 
-    def __init__(self, servers: Any, directory: Path) -> None:
-        self._servers, self._directory = servers, directory
+    def __init__(self, servers: Any, directory: Path, **settings: Any) -> None:
+        self._servers, self._directory, self._settings = servers, directory, settings
 
     def __enter__(self) -> "Shared":
         self.runner = asyncio.Runner()
@@ -118,7 +119,7 @@ class Shared:
         self.run(self._sql(f"CREATE DATABASE {name}"))
         settings = Settings(
             kafka=self._servers.kafka, database=f"{base}/{name}", config=write_accounts(self._directory), prefix=f"{uuid4().hex[:8]}.", partitions=3,
-            spool=self._directory / "spool",
+            spool=self._directory / "spool", **self._settings,
         )  # fmt: skip
         self._context, self._name = running(settings), name
         self.ingest: Ingest = self.run(self._context.__aenter__())

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from aiohttp import web
@@ -352,3 +352,23 @@ def test_the_page_says_who_and_where(chat):
 
     assert "c-2002" == found["customer.identified"]["customer"]["id"]
     assert ("c-42", "Tea", "en") == tuple(found["webchat.context"]["properties"][name] for name in ("cart", "title", "language"))
+
+
+def test_a_click_to_chat_link_opens_the_chat_with_its_words(chat):
+    """They stand in the field until the visitor sends them; the page's address is clean again; text that begins as markup stays text."""
+
+    async def main():
+        async with person() as browser:
+            tab = await browser.new_page()
+            await tab.goto(f"{chat.page}?lang=en#parley-chat={quote('<b>hello</b> [#spring-26]')}")
+            field = tab.get_by_role("textbox", name=FIELD["en"])
+            await expect(field).to_have_value("<b>hello</b> [#spring-26]")
+            said, address = await conversation(tab), tab.url
+            await tab.keyboard.press("Enter")
+            await expect(tab.locator("li:not(.greeting) .bubble").first).to_have_text("<b>hello</b> [#spring-26]")
+            (event,) = await chat.shop.events("parley.inbound", "parley.message.received", 1, reference="spring-26")
+            return said, address, event["text"]
+
+    said, address, text = chat.run(main())
+
+    assert ([], f"{chat.page}/?lang=en", "<b>hello</b>") == (said, address, text)

@@ -162,6 +162,29 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
         typer.echo(path)
 
 
+@app.command()
+def link(
+    account: Annotated[str, typer.Argument(help="The account of accounts.yaml that the link opens.")],
+    keyword: Annotated[str, typer.Option(help="What the customer says first; it starts a flow.")],
+    campaign: Annotated[str | None, typer.Option(help="Where the link stands: letters, digits, hyphens. Flows know it as profile.reference.")] = None,
+    qr: Annotated[Path | None, typer.Option(help="File to write the QR code to, .svg or .png.", dir_okay=False)] = None,
+) -> None:
+    """Print a click-to-chat link, and write its QR code."""
+    from parley import clicktochat, config
+    from parley import qr as codes
+
+    known = config.public(settings_.read().config)
+    if account not in known:
+        raise settings_.SettingsError(f"there is no account {account!r} in accounts.yaml; known: {', '.join(known)}")
+    try:
+        found = clicktochat.link(known[account], keyword, campaign)
+        if qr is not None:
+            qr.write_bytes(codes.picture(found, qr.suffix.lower().removeprefix(".")))
+    except ValueError as error:
+        _refuse(error)
+    typer.echo(found)
+
+
 @dead.command("list")
 def dead_list(limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 50) -> None:
     """Show the newest dead letters as a table: when, from where, why."""

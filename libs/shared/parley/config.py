@@ -73,6 +73,7 @@ class AccountEntry(_Entry):
     credentials: dict[str, Reference | tuple[Reference, ...]] = {}
     public_url: str | None = None
     base_url: str | None = None
+    known_as: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     honours_keys: bool | None = None
 
 
@@ -157,6 +158,14 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
     )
 
 
+def public(directory: Path) -> Mapping[str, Account]:
+    """The accounts without their credentials, for what needs none. Raises `ConfigError` as `load` does."""
+    path = directory / "accounts.yaml"
+    entries = yamlfile.read(path, AccountsFile)
+    _check(entries, str(path), path.read_text(encoding="utf-8"))
+    return {name: _account(name, one, lambda _, __: ()) for name, one in entries.accounts.items()}
+
+
 def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...], str | tuple[str, ...]], tuple[str, ...]]) -> Account:
     return Account(
         name=name,
@@ -170,6 +179,7 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         rate=_per_second(entry.rate),
         burst=entry.burst,
         origins=entry.origins,
+        known_as=entry.known_as,
         requests=_per_second(entry.requests) if entry.requests else None,
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
     )

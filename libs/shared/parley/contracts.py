@@ -197,7 +197,8 @@ class CustomerEvent(Data):
 class MessageReceived(OfContact):
     """A customer's message, understood. `message_id` is made from account and provider id: a repeat has the same.
 
-    `reply_to`: where an answer goes when that is not `address`: a group's chat, a channel.
+    `reply_to`: where an answer goes when that is not `address`: a group's chat, a channel. `reference`: the campaign whose link or advertisement brought
+    the customer here; of ours it is taken out of the text.
     """
 
     topic = "parley.inbound"
@@ -213,6 +214,7 @@ class MessageReceived(OfContact):
     choice: Choice | None = None
     media: tuple[Media, ...] = ()
     location: Location | None = None
+    reference: Name | None = None
     provider_id: str | None = None
     sent_at: AwareDatetime | None = None
     received_at: AwareDatetime

@@ -25,7 +25,8 @@ _EDGES = re.compile(r"^[\s\W_]+|[\s\W_]+$")
 def wish(text: str | None) -> Wish | None:
     """The wish that a message is, when it is nothing but such a word: case, width, blanks around and punctuation do not matter.
 
-    "Please stop by tomorrow" is no opt-out: only the whole message counts, as carriers do it.
+    "Please stop by tomorrow" is no opt-out: only the whole message counts, as carriers do it. Nor is "/start" an opt-in: with that every chat with
+    a bot begins, before anybody was asked for anything.
     """
     if not text or len(text) > 40:
         return None
@@ -33,5 +34,5 @@ def wish(text: str | None) -> Wish | None:
     if plain in OPT_OUT:
         return "opt_out"
     if plain in OPT_IN:
-        return "opt_in"
+        return "opt_in" if not text.lstrip().startswith("/") else None
     return "help" if plain in HELP else None

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from parley.service import Context, Parts, Service
 from parley_ingest import fetching, openapi
 from parley_ingest.chat.routes import WebChat
+from parley_ingest.chatlinks import ChatLinks
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
@@ -45,6 +46,7 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
             Route("/openapi.json", described, methods=["GET"]),
             *chat.routes,
             *Verifications(context, behind, limits).routes,
+            *ChatLinks(context, limits).routes,
         ],
         stages=[Normalise(context.config), Links(), Hits(), Handed()],
         workers=[tracking, behind, *chat.workers, Forget(context), Due(context)],

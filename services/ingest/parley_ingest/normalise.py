@@ -13,7 +13,7 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from parley import customerevents
+from parley import clicktochat, customerevents
 from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Engaged, Happened, Item, Opted, Receipt, Received, Request
 from parley.config import Config
@@ -156,14 +156,15 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
             said: Literal["complained", "unsubscribed"] = "complained" if item.reason == "spam_complaint" else "unsubscribed"
             yield EngagementRecorded(contact_id=contact, message_id=item.message_id, kind=said, by="human", at=item.at or found.at)
     elif isinstance(item, Received):
+        text, reference, started = clicktochat.read(item)
         if not item.standby:  # else whoever holds the conversation answers; a STOP counts nevertheless
             yield MessageReceived.model_construct(
                 contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
-                reply_to=item.conversation if item.conversation != item.address else None, kind=KINDS.get(item.kind, "media"),
-                text=item.text, choice=item.choice, media=item.media, location=item.location,
-                provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
+                reply_to=item.conversation if item.conversation != item.address else None,
+                kind="text" if started else KINDS.get(item.kind, "media"), text=text, choice=None if started else item.choice,
+                media=item.media, location=item.location, reference=reference, provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
             )  # fmt: skip
-        if wish(item.text) == "opt_out":
+        if wish(text) == "opt_out":
             # Told to sender here already: a STOP must not wait behind any flow. The router says the same a moment later.
             yield from _consents(contact, item.channel, item.address, ConsentState.REVOKED, tuple(Purpose), "keyword", found.at)
 

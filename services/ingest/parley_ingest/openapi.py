@@ -7,6 +7,7 @@ from typing import Any
 
 from parley.contracts import CustomerEvent
 from parley.problem import TITLES
+from parley_ingest.chatlinks import KINDS
 from parley_ingest.events import BATCH
 from parley_ingest.verify import Asked
 
@@ -48,7 +49,7 @@ def document() -> dict[str, Any]:
             "summary": "Everything that comes in: webhooks of providers, events of other services, tracked links.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_verifications(), **_own()},
+        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_verifications(), **_chat_links(), **_own()},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope `events:write`."}},
@@ -178,6 +179,41 @@ def _verifications() -> dict[str, Any]:
                 "responses": {"200": {"description": "Confirmed.", "content": page}, "404": over, **_problems(413, 429, 503)},
             },
         },
+    }
+
+
+def _chat_links() -> dict[str, Any]:
+    def asked(name: str, meaning: str, required: bool = True) -> dict[str, Any]:
+        return {"name": name, "in": "query", "required": required, "schema": {"type": "string", "minLength": 1}, "description": meaning}
+
+    words = [asked("keyword", "What the customer says first; it starts a flow."), asked("campaign", "Where the link stands.", False)]
+    account = {"name": "account", "in": "path", "required": True, "schema": {"type": "string"}, "description": "An account of accounts.yaml."}
+    link = {"type": "object", "properties": {"link": {"type": "string"}, "qr": {"type": "object"}}, "required": ["link"]}
+    pictures = {
+        f"/qr/{{account}}.{kind}": {
+            "parameters": [account, *words, asked("sig", "As the address was given out.")],
+            "get": {
+                "operationId": f"qr_{kind}",
+                "summary": "The QR code of a link, at the address that came with it.",
+                "responses": {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}, **_problems(404, 422, 429)},
+            },
+        }
+        for kind, media in KINDS.items()
+    }
+    return {
+        "/v1/links/chat": {
+            "get": {
+                "operationId": "chat_link",
+                "summary": "A link that opens a conversation with an account of the tenant, and the addresses of its QR codes.",
+                "security": [{"key": []}],
+                "parameters": [asked("account", "An account of accounts.yaml."), *words],
+                "responses": {
+                    "200": {"description": "The link.", "content": {"application/json": {"schema": link}}},
+                    **_problems(401, 403, 404, 422, 429),
+                },
+            }
+        },
+        **pictures,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from parley.optwords import wish
 from parley_router.flow import AnyStep, Ask, Branch, Escalate, Flow, Remember, Say, Text, falls_through, targets
 from parley_router.language import plain
-from parley_router.state import PROFILE
+from parley_router.state import PROFILE, REFERENCE
 from parley_router.templates import Texts
 
 Place = tuple[str | int, ...]
@@ -185,7 +185,7 @@ def _filled(flow: Flow, beside: Sequence[Flow]) -> dict[str, set[str]]:
     kept = [name.partition(".")[::2] for one in beside for step in one.steps if isinstance(step, Remember) for name in step.remember]
     asked = {step.ask for one in beside for step in one.steps if isinstance(step, Ask)}
     names = {
-        "profile": {*PROFILE, *(name for group, name in kept if group == "profile")},
+        "profile": {*PROFILE, REFERENCE, *(name for group, name in kept if group == "profile")},
         "slot": {*asked, *(name for group, name in kept if group == "slot")},
         "order": set(ORDER),
         "tag": {"*"},

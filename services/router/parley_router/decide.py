@@ -32,7 +32,7 @@ from parley_router.catalogue import Book
 from parley_router.engine import CARE, Agreed, Escalated, Failed, Said, Walk
 from parley_router.erasing import Joining
 from parley_router.language import plain, recognised
-from parley_router.state import PROFILE, ContactState, storable
+from parley_router.state import PROFILE, REFERENCE, ContactState, storable
 from parley_router.turn import Turn
 
 MISSES = 2
@@ -120,6 +120,8 @@ def _message(turn: Turn, data: MessageReceived) -> None:
     if state.replies.get(data.channel) != data.reply_to:
         kept = {one: place for one, place in state.replies.items() if one is not data.channel}
         changes["replies"] = {**kept, data.channel: data.reply_to} if data.reply_to else kept
+    if data.reference:
+        changes["profile"] = {**state.profile, REFERENCE: data.reference[:TEXT_KEPT].replace("\x00", "")}
     if wanted != "opt_out":
         changes |= {"account": data.account, "channel": data.channel}  # who leaves a channel is not talked to there
     if wanted is not None:

@@ -13,6 +13,8 @@ from parley.contracts import Channel, ConsentState, Frozen, Purpose
 
 PROFILE = ("name", "city")
 """What other services tell of a person by `customer.updated`; `language` and `tags` have their own place, flows may remember more."""
+REFERENCE = "reference"
+"""Of the profile: the campaign whose link brought the customer here last. Flows branch on `profile.reference`."""
 ORDERS_KEPT = 20
 NUMBER_LENGTH = 100
 """Characters of an order's number that are kept; a longer one comes from a fault."""

@@ -61,6 +61,8 @@ PERMANENT = frozenset({
 """Named so that they stay permanent whatever the HTTP status; an unknown code follows the status."""
 WINDOW = 2018278
 """Subcode of 10: outside Messenger's 24 hours, which concerns this message only."""
+OURS = "p_"
+"""How the payload of a link of ours begins (`parley.clicktochat`). What other links say is no message."""
 MEDIA = frozenset({"image", "audio", "video", "document", "sticker"})
 Kind = Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "button", "unsupported", "reaction"]
 
@@ -211,7 +213,10 @@ def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | N
         known, text = "reaction", string(body.get("emoji")) or None  # none: withdrawn
     elif kind == "contacts":
         known = "contacts"
-    return Received(Channel.WHATSAPP, address, identifier, known, text, choice, media, place, moment(message.get("timestamp")), number_id)
+    advertisement = string(mapping(message.get("referral")).get("source_id"))
+    return Received(
+        Channel.WHATSAPP, address, identifier, known, text, choice, media, place, moment(message.get("timestamp")), number_id, reference=advertisement
+    )  # fmt: skip
 
 
 def _tapped(kind: str, body: dict[str, Any]) -> tuple[str | None, Choice | None]:
@@ -270,10 +275,17 @@ def _messaging(channel: Channel, event: dict[str, Any]) -> Iterator[Item]:
     if message and not message.get("is_echo") and not message.get("is_deleted") and (identifier := string(message.get("mid"))):
         yield _page_message(channel, person, page, identifier, message, at)
     elif postback:
+        reference = string(mapping(postback.get("referral")).get("ref"))
         label, payload = said(postback.get("title")), string(postback.get("payload"))
         choice = tapped(payload, label)
         identifier = string(postback.get("mid")) or f"{person}:{string(event.get('timestamp'))}:{payload}"
-        yield Received(channel, person, identifier, "button" if choice else "unsupported", label, choice, sent_at=at, recipient=page)
+        yield Received(
+            channel, person, identifier, "button" if choice else "unsupported", label, choice, sent_at=at, recipient=page, reference=reference
+        )
+    elif (reference := string(mapping(event.get("referral")).get("ref"))) and reference.startswith(OURS):  # a link followed by who wrote here before
+        yield Received(
+            channel, person, f"{person}:{string(event.get('timestamp'))}:referral", "text", sent_at=at, recipient=page, reference=reference
+        )
     elif message.get("is_deleted") and (identifier := string(message.get("mid"))):
         deleted: dict[str, JsonValue] = {"channel": channel.value, "sender": person, "provider_id": identifier}
         yield Happened("message.deleted", f"{identifier}:deleted", deleted, at)
@@ -306,7 +318,8 @@ def _page_message(channel: Channel, person: str, page: str | None, identifier: s
     location = located(place.get("lat"), place.get("long"))
     kind: Kind = "button" if payload else media[0].kind if media else "location" if location else "text" if text is not None else "unsupported"
     choice = tapped(payload, text) if payload else None
-    return Received(channel, person, identifier, kind, text, choice, media, location, at, page)
+    reference = string(mapping(message.get("referral")).get("ref"))
+    return Received(channel, person, identifier, kind, text, choice, media, location, at, page, reference=reference)
 
 
 # --- out -----------------------------------------------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ class Account:
     """Pages that may use the account from a browser (web chat); `*` for every one."""
     requests: float | None = None
     """Requests a second that its webhook takes; None: as many as any account's."""
+    known_as: str | None = None
+    """What customers know it by, where that is not `sender`: a phone number, a bot's or a page's name, the page with the web chat."""
 
     def secret(self, name: str) -> str:
         """The newest value of a credential. Raises KeyError with a sentence when it is not configured."""
@@ -124,6 +126,8 @@ class Received:
     """Where an answer goes, when that is not `address`: a group's chat, a channel."""
     standby: bool = False
     """Somebody else holds the conversation for now (LINE's module channels): this is to be known, and not to be answered."""
+    reference: str | None = None
+    """What brought the customer here, where the provider tells: the payload of a link, an advertisement."""
     piece: Piece | None = None
     """Only where the provider gives messages no id. A part of several says nothing yet: the provider's `join` reads them together."""
 

@@ -110,7 +110,21 @@ function start() {
     identify: (customer) => line.identify(customer || undefined),
   };
   show();
+  const asked = /^#parley-chat=(.{1,1000})/.exec(location.hash); // a click-to-chat link: the words stand ready, the visitor sends them
+  if (asked) {
+    history.replaceState(null, "", location.pathname + location.search);
+    if (!view.isOpen) view.launcher.click();
+    view.suggest(decoded(asked[1]));
+  }
   if (store.token || script.dataset.customer) line.start(); // somebody who was here before hears what came meanwhile
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
 }
 
 // For pages without https, where browsers make no ids.

@@ -118,6 +118,13 @@ class View {
     this.field.focus();
   }
 
+  // Puts words into the field; what the visitor has begun to write stays.
+  suggest(text) {
+    if (this.field.value) return;
+    this.field.value = text;
+    this.grow();
+  }
+
   grow() {
     this.field.style.height = "auto";
     this.field.style.height = `${Math.min(this.field.scrollHeight, 120)}px`;
