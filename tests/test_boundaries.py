@@ -13,9 +13,9 @@ PACKAGES = {
     **{f"parley_{name}": ROOT / f"services/{name}/parley_{name}" for name in ("ingest", "router", "sender", "analytics")},
 }
 ACTING = {
-    "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs history keyed log problem referencedocs schemadocs service step stream"
-    " web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
-    "parley_ingest": "app chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching identity"
+    "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs history keyed log media outside problem referencedocs schemadocs"
+    " service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
+    "parley_ingest": "app chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching files identity"
     " hits joining keys normalise people pieces repeats replay segments spool tracking unsubscribe verify",
     "parley_router": "api app catalogue",
     "parley_sender": "api app call depth erasing intake lane lanes ledger receipts smpp smpp_session",

@@ -13,6 +13,7 @@ from parley_ingest.chatlinks import ChatLinks
 from parley_ingest.door import door
 from parley_ingest.edge import Hooks, Limits
 from parley_ingest.events import events
+from parley_ingest.files import Files
 from parley_ingest.hits import Due, Handed, Hits
 from parley_ingest.keys import Fetch, Keys
 from parley_ingest.normalise import Normalise
@@ -47,6 +48,7 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
             *chat.routes,
             *Verifications(context, behind, limits).routes,
             *ChatLinks(context, limits).routes,
+            *Files(context, limits).routes,
         ],
         stages=[Normalise(context.config), Links(), Hits(), Handed()],
         workers=[tracking, behind, *chat.workers, Forget(context), Due(context)],

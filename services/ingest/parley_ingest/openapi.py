@@ -49,7 +49,7 @@ def document() -> dict[str, Any]:
             "summary": "Everything that comes in: webhooks of providers, events of other services, tracked links.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_verifications(), **_chat_links(), **_own()},
+        "paths": {"/hooks/{account}": _hooks(), "/events": _events(), **_links(), **_verifications(), **_chat_links(), **_files(), **_own()},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope `events:write`."}},
@@ -214,6 +214,35 @@ def _chat_links() -> dict[str, Any]:
             }
         },
         **pictures,
+    }
+
+
+def _files() -> dict[str, Any]:
+    def asked(name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "string", "minLength": 1},
+            "description": f"The `{name}` of the message's media; one of the two.",
+        }
+
+    account = {
+        "name": "account",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "The account that the message came to.",
+    }
+    return {
+        "/v1/media/{account}": {
+            "parameters": [account, asked("id"), asked("url")],
+            "get": {
+                "operationId": "media",
+                "summary": "A file that a customer sent, fetched now from where it stands. A key with the scope `conversations:read`.",
+                "security": [{"key": []}],
+                "responses": {"200": {"description": "The file.", "content": {"*/*": {"schema": {}}}}, **_problems(401, 403, 404, 422, 429, 503)},
+            },
+        }
     }
 
 

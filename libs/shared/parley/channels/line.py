@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import quote
 from uuid import uuid5
 
 import orjson
@@ -40,7 +41,7 @@ UNIT = "messages"
 HONOURS_KEYS = True
 """A repeat under the same `X-Line-Retry-Key` is answered 409 within 24 hours, and not sent again."""
 CREDENTIALS = ("channel_secret", "channel_access_token")
-API = "https://api.line.me"
+API, DATA = "https://api.line.me", "https://api-data.line.me"
 MAX_TEXT, MAX_LABEL = 5000, 20
 """UTF-16 units, as LINE counts."""
 MAX_QUICK_REPLIES, MAX_OBJECTS = 13, 5
@@ -139,6 +140,18 @@ def segments(content: Content) -> int:
         return max(1, -(-len(_objects(content)) // MAX_OBJECTS))
     except ValueError:
         return 1
+
+
+def media_request(media: Media, account: Account) -> HttpRequest | None:
+    """Files by the id of their message; one that stands elsewhere (`originalContentUrl`) is fetched there."""
+    if media.url is not None or media.provider_id is None:
+        return None
+    url = f"{account.base_url or DATA}/v2/bot/message/{quote(media.provider_id, safe='')}/content"
+    return HttpRequest("GET", url, {"authorization": f"Bearer {account.secret('channel_access_token')}"}, b"")
+
+
+def media_next(response: Response, account: Account) -> HttpRequest | None:
+    return None
 
 
 # --- in ------------------------------------------------------------------------------------------------------------------------------

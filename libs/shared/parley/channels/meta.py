@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, urlsplit
 from uuid import UUID
 
 import orjson
@@ -61,6 +61,8 @@ PERMANENT = frozenset({
 """Named so that they stay permanent whatever the HTTP status; an unknown code follows the status."""
 WINDOW = 2018278
 """Subcode of 10: outside Messenger's 24 hours, which concerns this message only."""
+FILES = (".fbsbx.com", ".fbcdn.net", ".facebook.com", ".whatsapp.net")
+"""Hosts that files stand on: our token goes there and nowhere else."""
 OURS = "p_"
 """How the payload of a link of ours begins (`parley.clicktochat`). What other links say is no message."""
 MEDIA = frozenset({"image", "audio", "video", "document", "sticker"})
@@ -164,6 +166,36 @@ def failure(code: int | None, status: int = 400) -> Class:
 def segments(content: Content) -> int:
     """Messages that WhatsApp will count for this content."""
     return len(_bodies(content))
+
+
+def media_request(media: Media, account: Account) -> HttpRequest | None:
+    """Files of WhatsApp by their id; those of Messenger and Instagram stand at their address for anybody."""
+    if media.provider_id is None:
+        return None
+    return HttpRequest("GET", f"{account.base_url or API}/{VERSION}/{quote(media.provider_id, safe='')}", _bearer(account), b"")
+
+
+def media_next(response: Response, account: Account) -> HttpRequest | None:
+    if "json" not in response.headers.get("content-type", ""):
+        return None
+    url = string(mapping(_object(response.body)).get("url"))
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if not url.startswith(f"{account.base_url}/") and not (parts.scheme == "https" and f".{parts.hostname}".endswith(FILES)):
+        raise ValueError("Meta names an address that is none of its own")
+    return HttpRequest("GET", url, _bearer(account), b"")
+
+
+def _bearer(account: Account) -> dict[str, str]:
+    return {"authorization": f"Bearer {account.secret('access_token')}"}
+
+
+def _object(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
 
 
 # --- WhatsApp in ---------------------------------------------------------------------------------------------------------------------

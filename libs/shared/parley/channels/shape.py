@@ -329,3 +329,16 @@ class Connected(Protocol):
     def address_fault(self, base_url: str | None) -> str | None:
         """What is wrong with the `base_url` of an account; None when a connection can go there."""
         ...
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """What a provider module offers beside that, where files of customers stand with the provider and are fetched by their id, or with our credentials."""
+
+    def media_request(self, media: Media, account: Account) -> HttpRequest | None:
+        """The first request for the file; None where its address is fetched as it is, or there is none. Credentials go to the provider's hosts alone."""
+        ...
+
+    def media_next(self, response: Response, account: Account) -> HttpRequest | None:
+        """Where the answer says that the file stands; None: the answer is the file, or the end. Raises ValueError where that is none of the provider's."""
+        ...

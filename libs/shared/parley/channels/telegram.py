@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import quote
 
 import orjson
 from pydantic import JsonValue
@@ -41,6 +42,7 @@ HONOURS_KEYS = False
 """The Bot API knows no idempotency key: a repeated call is a second message."""
 CREDENTIALS = ("bot_token", "secret_token")
 API = "https://api.telegram.org"
+FILE_PATH = re.compile(r"[A-Za-z0-9_./-]{1,200}")
 MAX_TEXT, MAX_CAPTION, MAX_BUTTONS, MAX_LABEL = 4096, 1024, 100, 64
 MAX_DATA = 64
 """Bytes of a button's `callback_data`."""
@@ -159,6 +161,31 @@ def failure(code: int, description: str = "") -> Class:
 def segments(content: Content) -> int:
     """Calls of the Bot API, each of which is a message to the chat."""
     return max(1, len(_bodies(content)))
+
+
+def media_request(media: Media, account: Account) -> HttpRequest | None:
+    """Files by their id; the token is in the address."""
+    if media.provider_id is None:
+        return None
+    return HttpRequest("GET", f"{_base(account)}/bot{account.secret('bot_token')}/getFile?file_id={quote(media.provider_id, safe='')}", {}, b"")
+
+
+def media_next(response: Response, account: Account) -> HttpRequest | None:
+    if "json" not in response.headers.get("content-type", ""):
+        return None
+    try:
+        path = string(mapping(mapping(orjson.loads(response.body)).get("result")).get("file_path"))
+    except orjson.JSONDecodeError:
+        return None
+    if path is None:
+        return None
+    if not FILE_PATH.fullmatch(path) or ".." in path:
+        raise ValueError("Telegram names a path that is none")
+    return HttpRequest("GET", f"{_base(account)}/file/bot{account.secret('bot_token')}/{path}", {}, b"")
+
+
+def _base(account: Account) -> str:
+    return account.base_url or API
 
 
 # --- in ------------------------------------------------------------------------------------------------------------------------------

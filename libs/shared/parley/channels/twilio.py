@@ -143,6 +143,20 @@ def interpret(response: Response) -> Outcome:
     )
 
 
+def media_request(media: Media, account: Account) -> HttpRequest | None:
+    """Files stand at an address of the API, which asks who we are."""
+    if media.url is None or not media.url.startswith(f"{account.base_url or API}/"):
+        return None
+    basic = base64.b64encode(f"{account.secret('account_sid')}:{account.secret('auth_token')}".encode()).decode()
+    return HttpRequest("GET", media.url, {"authorization": f"Basic {basic}"}, b"")
+
+
+def media_next(response: Response, account: Account) -> HttpRequest | None:
+    """The API sends on to where the file is stored, which must not learn who we are."""
+    where = response.headers.get("location")
+    return HttpRequest("GET", where, {}, b"") if where and 300 <= response.status < 400 else None
+
+
 def failure(code: int, status: int = 400) -> Class:
     """The class of a Twilio error code; where there is none, of the HTTP status."""
     if code in OPTED_OUT:
