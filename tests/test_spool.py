@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,103 @@ def test_a_disk_that_fails_is_said_and_promises_nothing(tmp_path, run, monkeypat
         return spool.records, await all_of(again)
 
     assert (2, [record(0), record(2)]) == run(main())
+
+
+def test_an_empty_segment_of_a_killed_process_holds_nobody_up(tmp_path, run):
+    """Killed between making a segment and writing to it: what stands behind is reached, and nothing is left of the empty one."""
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / f"{1:020d}.spool").touch()
+
+    async def main():
+        spool = opened(folder, 100_000)
+        await spool.append([record(0)], 1.0)
+        batch = await spool.first(10)
+        await spool.drained(batch)
+        return batch.records, spool.empty, spool.held, list(folder.glob("*.spool"))
+
+    assert ([record(0)], True, 0, []) == run(main())
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 4)),
+        st.tuples(st.just("fail"), st.sampled_from(("fsync", "ftruncate"))),
+        st.tuples(st.just("drain"), st.integers(1, 3)),
+        st.tuples(st.just("kill"), st.sampled_from(("now", "begun", "torn", "before it was noted"))),
+    ),
+    max_size=12,
+)
+
+
+@options(max_examples=300, deadline=None)
+@given(steps)
+def test_whatever_befalls_disk_and_process_all_that_was_promised_comes_out_in_order(doings):
+    """Failing disks, kills at any place, drains between: a bounded number of looks empties the spool, and only a batch that was not noted comes twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        expected, out = asyncio.run(befallen(Path(folder) / "one", doings))
+
+    assert expected == out
+
+
+async def befallen(folder: Path, doings: list) -> tuple[list, list]:
+    """What must come out of a spool to which this happens, and what does."""
+    spool, out, next_ = opened(folder, 100_000), [], 0
+    for what, how in doings:
+        if what == "append":
+            some = [record(next_ + one, 400) for one in range(how)]
+            next_ += how
+            await spool.append(some, 1.0)
+        elif what == "fail":
+            await failing(spool, how)
+        elif what == "drain":
+            batch = await spool.first(how)
+            await spool.drained(batch)
+            out += batch.records
+            assert batch.records or spool.empty, "it finds what it counts"
+        else:
+            spool = await killed(spool, how)
+    looks = 0
+    while not spool.empty and (looks := looks + 1) < 100:
+        batch = await spool.first(3)
+        await spool.drained(batch)
+        out += batch.records
+    held = spool.held
+    await spool.close()
+    assert (0, 0) == (spool.left, held)
+    return [record(one, 400) for one in range(next_)], [one for one in out if one != UNSURE]
+
+
+UNSURE = record(99, 10)
+
+
+async def failing(spool, call: str) -> None:
+    """A disk that fails once; nothing of this record is promised, so it may come out (where it could not be cut either) or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("parley_ingest.spool.os.fsync", out_of_order)
+        if call == "ftruncate":
+            patch.setattr("parley_ingest.spool.os.ftruncate", out_of_order)
+        with pytest.raises(Full):
+            await spool.append([UNSURE], 1.0)
+
+
+def out_of_order(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+async def killed(spool, how: str):
+    """The spool of the next process."""
+    if how == "before it was noted":
+        await spool.first(2)
+    spool._disk.shutdown()
+    spool._end()
+    os.close(spool._lock)
+    later = spool.folder / f"{time.time_ns():020d}.spool"
+    if how == "begun":
+        later.touch()
+    elif how == "torn":
+        later.write_bytes(frame(Kept(1.0, record(99)))[:-3])
+    return opened(spool.folder, 100_000)
 
 
 def test_two_processes_do_not_share_a_spool(tmp_path):

@@ -133,8 +133,11 @@ class Door:
         while True:
             await self._wake.wait()
             while not spool.empty:
+                early = spool.on_its_way
                 batch = await spool.first(BATCH)
                 if not batch.bytes:
+                    if not early:  # to end is better than to wait for ever behind a door that says it is ready: a restart reads the folder anew
+                        raise RuntimeError(f"the spool {spool.folder} holds {spool.left} bytes that it cannot find: its count is wrong")
                     await asyncio.sleep(0.005)  # what is left is on its way to the disk
                     continue
                 await self._publish(spool, batch.records)

@@ -88,6 +88,11 @@ class Spool:
         """Whether everything that was ever appended is drained; also what is only on its way to the disk counts."""
         return self.left == 0
 
+    @property
+    def on_its_way(self) -> bool:
+        """Whether records are on their way to the disk."""
+        return self._writing is not None
+
     def append(self, records: Sequence[Record], at: float) -> asyncio.Future[None]:
         """Takes the records, behind all that were taken before; they are on disk for sure once the future is done. Raises `Full`, now or from it."""
         data = b"".join(spoolfile.frame(Kept(at, one)) for one in records)
@@ -102,8 +107,10 @@ class Spool:
         return asked.done
 
     async def first(self, count: int) -> Batch:
-        """The next `count` records at most; to be drained before the next are asked for. Nothing while they are only on their way to the disk."""
-        return await self._on_disk(self._read, count)
+        """The next `count` records at most; to be drained before the next are asked for. Nothing only while all that is left is `on_its_way`."""
+        batch, freed = await self._on_disk(self._next, count)
+        self.held -= freed
+        return batch
 
     async def drained(self, batch: Batch) -> None:
         """The batch is on the bus: forgets it."""
@@ -180,9 +187,27 @@ class Spool:
             os.close(self._current)
             self._current = None
 
+    def _next(self, count: int) -> tuple[Batch, int]:
+        """The next batch, and the bytes that were freed to find it: a process that was killed leaves segments in which nothing stands yet."""
+        freed = self._tidy()
+        return self._read(count), freed
+
+    def _tidy(self) -> int:
+        """Deletes the segments at the front that are drained to their end, so that what stands behind them is reached. Gives the bytes that this frees."""
+        freed = 0
+        while self._segments and self._offset >= self._segments[0].size:
+            if len(self._segments) == 1:
+                self._end()
+            segment = self._segments.pop(0)
+            self._offset, self._ahead = 0, None
+            segment.path.unlink()
+            freed += segment.size
+        return freed
+
     def _read(self, count: int) -> Batch:
         records: list[Record] = []
         size, last, end = 0, 0.0, self._offset
+        fresh = self._ahead is None
         if self._ahead is None:
             self._ahead = self._pieces()
         for piece, data in self._ahead:
@@ -194,8 +219,8 @@ class Spool:
             last = found.at
             if len(records) == count:
                 return Batch(records, size, end, last)
-        self._ahead = None  # the end of the segment, or of what is on disk: the next look begins anew
-        return Batch(records, size, end, last)
+        self._ahead = None  # the end of the segment, or of what was on disk when this look at it began
+        return Batch(records, size, end, last) if size or fresh else self._read(count)
 
     def _pieces(self) -> Iterator[tuple[Piece, bytes]]:
         """What stands in the first segment behind the place up to which it is drained, with its bytes."""
@@ -216,19 +241,13 @@ class Spool:
         log.error("bytes of the spool cannot be drained and are set aside", file=str(path), bytes=len(data))
 
     def _forget(self, batch: Batch) -> int:
-        """Notes the place; deletes the segment once all of it is drained. Gives the bytes that this frees."""
+        """Notes the place, or deletes the segment once all of it is drained. Gives the bytes that this frees."""
         if not batch.bytes:
             return 0
         segment, self._offset = self._segments[0], batch.end
         if self._offset < segment.size:
             segments.note(self.folder, segment.number, self._offset)
-            return 0
-        if len(self._segments) == 1:
-            self._end()
-        del self._segments[0]
-        self._offset, self._ahead = 0, None
-        segment.path.unlink()
-        return segment.size
+        return self._tidy()
 
     def _leave(self) -> None:
         self._end()
