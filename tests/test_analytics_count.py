@@ -75,7 +75,7 @@ def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
 
 async def apply(connection, part) -> None:
     async with connection.transaction():
-        await Count.prepared().apply(connection, [SimpleNamespace(event=one) for one in part], T0)
+        await Count.prepared(b"key").apply(connection, [SimpleNamespace(event=one) for one in part], T0)
 
 
 async def counted(connection) -> dict[tuple, Counter]:

@@ -19,7 +19,7 @@ ACTING = {
     " hits joining keys normalise people pieces repeats replay segments spool tracking unsubscribe verify",
     "parley_router": "api app catalogue",
     "parley_sender": "api app call depth erasing intake lane lanes ledger receipts smpp smpp_session",
-    "parley_analytics": "api app gauges stage",
+    "parley_analytics": "api app erasing gauges stage",
 }
 """The modules that touch the world. Every other one is pure: values in, values out. A new module is pure until it stands here."""
 

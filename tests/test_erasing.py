@@ -44,6 +44,7 @@ from parley.twin.behaviour import Behaviour
 from parley.twin.server import running_twin
 from parley.twin.shape import Account as TwinAccount
 from parley.twin.twin import TwinOptions
+from parley_analytics.app import SERVICE as ANALYTICS
 from parley_ingest.app import SERVICE as INGEST
 from parley_ingest.erasing import NOBODY
 from parley_ingest.tracking import Links
@@ -395,18 +396,21 @@ def test_a_hash_says_whose_it_is_and_without_the_secret_nothing():
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TRACES = ("user-4711", "minji@b.example", "c-4711", "Minji", "SN-4711", "my secret order")
+SOMEBODY = str(wire.natural_id("contact", "acme", "customer", "c-4711"))
+"""The contact's id, of which only refusals and the story of their messages may still tell: no figure."""
 
 
 async def traces(dsn: str) -> list[str]:
     """Every table of every service in which a word of the person stands, however the row is written."""
     connection = await asyncpg.connect(dsn)
     tables = await connection.fetch(
-        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('ingest', 'router', 'sender') ORDER BY 1"
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('ingest', 'router', 'sender', 'analytics') ORDER BY 1"
     )
     found = []
     for table in tables:
         rows = await connection.fetch(f"SELECT t::text AS row FROM {table['name']} AS t")
-        found += [f"{table['name']}: {word}" for word in TRACES if any(word in row["row"] for row in rows)]
+        words = (*TRACES, SOMEBODY) if table["name"].startswith("analytics.") else TRACES
+        found += [f"{table['name']}: {word}" for word in words if any(word in row["row"] for row in rows)]
     await connection.close()
     return found
 
@@ -425,7 +429,7 @@ def test_nothing_of_the_person_stays_in_any_table(settings, tmp_path):
             tenants = {"acme": {"timezone": "Asia/Seoul", "languages": ["ko", "en"]}}
             (tmp_path / "accounts.yaml").write_text(yaml.safe_dump({"tenants": tenants, "accounts": {"app": account}}))
             (tmp_path / "flows").symlink_to(CONFIG / "flows")
-            for one in (INGEST, ROUTER, SENDER):
+            for one in (INGEST, ROUTER, SENDER, ANALYTICS):
                 place = settings.model_copy(update={"config": tmp_path, "port": free_port(), "spool": tmp_path / one.name})
                 running = await stack.enter_async_context(service.running(one, place))
             bus, dsn = running.context.bus, settings.database.get_secret_value()
@@ -454,6 +458,11 @@ def test_nothing_of_the_person_stays_in_any_table(settings, tmp_path):
             await until(lambda: sent("purpose = 'reply'"), "the answer")
             await publish(said("STOP"))
             await until(lambda: sent("notice = 'opted_out'"), "the goodbye")
+
+            async def counted() -> bool:
+                return {"analytics.orders: SN-4711", f"analytics.messages: {SOMEBODY}"} <= set(await traces(dsn))
+
+            await until(counted, "the figures")
             before = await traces(dsn)
             await publish(shop("customer.erased"))
 

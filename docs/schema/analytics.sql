@@ -52,6 +52,13 @@ CREATE TABLE cursors (
     CONSTRAINT cursors_pkey PRIMARY KEY (stage, topic, partition)
 ) WITH (fillfactor=50);
 
+CREATE TABLE erased (
+    hashed bytea NOT NULL,
+    other uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT erased_pkey PRIMARY KEY (hashed)
+);
+
 CREATE TABLE messages (
     message_id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -86,6 +93,7 @@ END) VIRTUAL,
     expired integer GENERATED ALWAYS AS ((((expired_at IS NOT NULL) AND (COALESCE(sent_at, failed_at, unknown_at, suppressed_at) IS NULL)))::integer) VIRTUAL,
     CONSTRAINT messages_pkey PRIMARY KEY (message_id)
 ) WITH (fillfactor=60);
+CREATE INDEX messages_of_contact ON messages USING btree (contact_id);
 
 CREATE TABLE migrations (
     name text NOT NULL,
@@ -101,6 +109,7 @@ CREATE TABLE orders (
     value numeric NOT NULL,
     currency text NOT NULL,
     message_id uuid,
+    erased boolean NOT NULL DEFAULT false,
     CONSTRAINT orders_pkey PRIMARY KEY (tenant, order_id)
 ) WITH (fillfactor=80);
 CREATE INDEX orders_by_contact ON orders USING btree (contact_id);

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     kafka_password: SecretStr = Field(default=SecretStr(""), description="SASL password.")
     database: SecretStr = Field(default=SecretStr(""), description="PostgreSQL, `postgresql://user:password@host/name`. Empty: local.")
     config: Path = Field(default=Path("config"), description="Directory with accounts.yaml and flows/.")
-    secret: SecretStr = Field(default=SecretStr(""), description="Key from which codes of tracked links are made; the same in all replicas.")
+    secret: SecretStr = Field(default=SecretStr(""), description="Key for codes of links, and for hashes by which the erased are known; the same everywhere.")
     prefix: str = Field(default="", description="Put before every topic and group: several Parleys on one Kafka.")
     partitions: int = Field(default=6, ge=1, le=1000, description="Partitions of a topic that Parley creates.")
     replication: int = Field(default=1, ge=1, le=9, description="Replicas of a topic that Parley creates.")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from parley.service import Context, Parts, Service
+from parley.settings import SettingsError
 from parley_analytics.api import routes
+from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
 from parley_analytics.stage import Count
 
 
 async def build(context: Context) -> Parts:
-    """The routes, the stage and the worker of analytics."""
-    return Parts(routes=routes(context), stages=[Count.prepared()], workers=[Gauges(context)])
+    """The routes, the stage and the workers of analytics. Raises `SettingsError` without the key under which it is known who was erased."""
+    secret = context.settings.secret.get_secret_value()
+    if not secret:
+        raise SettingsError(
+            "PARLEY_SECRET must be set to a long random text, the same for all replicas: whoever is erased is known by a hash with it"
+        )
+    return Parts(routes=routes(context), stages=[Count.prepared(secret.encode())], workers=[Gauges(context), Forget(context)])
 
 
 SERVICE = Service("analytics", ("parley", "parley_analytics"), build)

@@ -7,14 +7,14 @@ What implies something says so here: who read a message received it, and what wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from uuid import UUID
 
-from parley.contracts import CustomerActed, DeliveryChanged, DeliveryStatus, EngagementRecorded, Envelope
+from parley.contracts import ContactErased, CustomerActed, DeliveryChanged, DeliveryStatus, EngagementRecorded, Envelope
 from parley.wire import natural_id
 
 ORDER_PLACED = "order.placed"
@@ -81,6 +81,10 @@ class Click(NamedTuple):
     message_id: UUID
 
 
+OrderKey = tuple[str, str]
+"""Tenant and order id."""
+
+
 class Order(NamedTuple):
     """An order as told. Of several tellings under one id the least tuple counts: the earliest, ties by content, never by arrival."""
 
@@ -92,17 +96,32 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class Facts:
-    """All that a batch says. Orders by tenant and order id."""
+    """All that a batch says, and who is to be forgotten."""
 
     messages: dict[UUID, Message] = field(default_factory=dict)
     clicks: set[Click] = field(default_factory=set)
-    orders: dict[tuple[str, str], Order] = field(default_factory=dict)
+    orders: dict[OrderKey, Order] = field(default_factory=dict)
+    erased: set[UUID] = field(default_factory=set)
 
     def message(self, message_id: UUID, contact_id: UUID) -> Message:
         found = self.messages.get(message_id)
         if found is None:
             found = self.messages[message_id] = Message(contact_id)
         return found
+
+    def people(self) -> set[UUID]:
+        """The contacts of whom something is said."""
+        return {one.contact_id for rows in (self.messages.values(), self.clicks, self.orders.values()) for one in rows}
+
+    def renamed(self, contacts: Mapping[UUID, UUID], orders: Mapping[OrderKey, str]) -> Facts:
+        """The same of other contacts, and orders with other ids; those that are not named stay."""
+        return Facts(
+            {name: replace(one, contact_id=contacts.get(one.contact_id, one.contact_id)) for name, one in self.messages.items()},
+            {one._replace(contact_id=contacts.get(one.contact_id, one.contact_id)) for one in self.clicks},
+            {(tenant, orders.get((tenant, name), name)): one._replace(contact_id=contacts.get(one.contact_id, one.contact_id))
+             for (tenant, name), one in self.orders.items()},
+            self.erased,
+        )  # fmt: skip
 
 
 def gather(events: Iterable[Envelope]) -> Facts:
@@ -116,6 +135,8 @@ def gather(events: Iterable[Envelope]) -> Facts:
             engagement(facts, data)
         elif isinstance(data, CustomerActed) and data.name == ORDER_PLACED and event.source != ROUTER:
             order(facts, event, data)
+        elif isinstance(data, ContactErased):
+            facts.erased.add(data.contact_id)
     return facts
 
 

@@ -1,7 +1,7 @@
 """The stage that counts: a batch of events becomes facts and differences of counters, in the step's transaction.
 
-Three short statements when people clicked or ordered, and one for all the rest (`sql/count.sql`). Nothing hangs on the order, the repetition or the
-cutting of batches, nor on which replica takes them.
+Three short statements when people clicked or ordered, and one for all the rest (`sql/count.sql`), behind the question who was erased (`erasing`).
+Nothing hangs on the order, the repetition or the cutting of batches, nor on which replica takes them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from importlib import resources
 from parley.contracts import CustomerActed, DeliveryChanged, EngagementRecorded
 from parley.database import Connection
 from parley.step import Arrived, Caused
+from parley_analytics.erasing import Veil
 from parley_analytics.facts import Facts, cell_id, gather
 
 WINDOW = timedelta(days=7)
 """How long after a click an order is owed to it."""
 LOCK = 1_634_628_729
 """The class of our advisory locks in the database (any number that nobody else uses)."""
-LOCKS = 1024
+LOCKS = 1024  # the numbers below are contacts', this one is the erasures'
 """Contacts share this many locks: a batch never needs more, however many of its people clicked."""
 
 
@@ -32,8 +33,9 @@ def statement(name: str) -> str:
 
 @dataclass(frozen=True)
 class Count:
-    """Counts deliveries, engagement and orders. Produces nothing."""
+    """Counts deliveries, engagement and orders, and forgets people. Produces nothing."""
 
+    veil: Veil
     count: str
     orders: str
     attribute: str
@@ -41,16 +43,25 @@ class Count:
     topics: tuple[str, ...] = (DeliveryChanged.topic, EngagementRecorded.topic, CustomerActed.topic)
 
     @classmethod
-    def prepared(cls) -> Count:
-        return cls(statement("count"), statement("orders"), statement("attribute"))
+    def prepared(cls, key: bytes) -> Count:
+        """`key`: the secret of the installation, under which it is known for a while who was erased."""
+        return cls(Veil(key, statement("erase")), statement("count"), statement("orders"), statement("attribute"))
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         facts = gather(one.event for one in batch)
+        await self._turn(connection, erasing=bool(facts.erased))
+        if facts.erased:
+            await self.veil.erase(connection, facts.erased, now)
+        facts = await self.veil.over(connection, facts, now)
         if facts.clicks or facts.orders:
             await self._attribute(connection, facts)
         if facts.messages:
             await self._count(connection, facts)
         return ()
+
+    async def _turn(self, connection: Connection, erasing: bool) -> None:
+        """Batches may count at the same time; while somebody is erased nobody counts, or what another replica is just writing would stay."""
+        await connection.execute(f"SELECT pg_advisory_xact_lock{'' if erasing else '_shared'}($1, $2)", LOCK, LOCKS)
 
     async def _attribute(self, connection: Connection, facts: Facts) -> None:
         """Attributes the orders of everybody who clicked or ordered anew, and adds what moved to the facts.

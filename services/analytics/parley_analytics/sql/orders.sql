@@ -8,4 +8,5 @@ SELECT * FROM unnest($4::text[], $5::text[], $6::uuid[], $7::timestamptz[], $8::
 ORDER BY tenant, order_id
 ON CONFLICT (tenant, order_id) DO UPDATE SET
     contact_id = excluded.contact_id, at = excluded.at, value = excluded.value, currency = excluded.currency
-WHERE (excluded.at, excluded.contact_id, excluded.value, excluded.currency COLLATE "C") < (o.at, o.contact_id, o.value, o.currency COLLATE "C")
+WHERE excluded.at < o.at OR (NOT o.erased
+    AND (excluded.at, excluded.contact_id, excluded.value, excluded.currency COLLATE "C") < (o.at, o.contact_id, o.value, o.currency COLLATE "C"))
