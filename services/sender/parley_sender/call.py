@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
+from uuid import UUID
 
 import aiohttp
 import httpx
+import structlog
 
 from parley.channels import PROVIDERS, smpp
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response, TokenProvider, Unreachable
 from parley.failures import Outcome
 from parley.service import Context
+from parley_sender.outcome import FAULT
 from parley_sender.smpp import Binds
+
+log = structlog.get_logger()
 
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
@@ -38,27 +44,27 @@ class Calls:
     async def deliver(self, message: Outgoing, account: Account, done: int) -> tuple[int, list[Outcome]]:
         """Makes the message's requests from the `done`-th on, each after the one before was taken. Gives how many the provider has, and the outcomes."""
         outcomes: list[Outcome] = []
-        try:
-            requests = PROVIDERS[account.provider].build(message, account)
-        except Unreachable as error:
-            return done, [Outcome("permanent", "unreachable", str(error), drop_address=True)]
-        except (ValueError, KeyError) as error:
-            return done, [Outcome("permanent", "unbuildable", str(error.args[0]))]
-        for request in requests[done:]:
-            outcomes.append(await self.answer(request, account))
+        requests = _built(message, account, done)
+        if isinstance(requests, Outcome):
+            return done, [requests]
+        for request in requests:
+            outcomes.append(await self.answer(request, account, message.message_id))
             if outcomes[-1].kind != "accepted":
                 break
             done += 1
         return done, outcomes
 
-    async def answer(self, request: HttpRequest, account: Account) -> Outcome:
-        """What one request comes to: the provider's answer, or `unknown` when the bytes may have left and none came."""
-        if request.method == smpp.METHOD:
-            return await self.binds.submit(request, account)
-        response = await self._send(request)
-        return response if isinstance(response, Outcome) else PROVIDERS[account.provider].interpret(response)
+    async def answer(self, request: HttpRequest, account: Account, message_id: UUID) -> Outcome:
+        """What one request comes to: the provider's answer, or `unknown` when the bytes may have left and none came, or none that we could read."""
+        try:
+            if request.method == smpp.METHOD:
+                return await self.binds.submit(request, account)
+            response = await self._send(request)
+            return response if isinstance(response, Outcome) else PROVIDERS[account.provider].interpret(response)
+        except Exception as error:
+            return fault("unknown", account, message_id, error)
 
-    async def token(self, account: Account, now: datetime) -> str | Outcome | None:
+    async def token(self, account: Account, now: datetime, message_id: UUID) -> str | Outcome | None:
         """The account's access token: the one that still lives, else a new one; None where the provider wants none, an `Outcome` when there is none."""
         known = self._tokens.get(account.name)
         if known is not None and now < known[1]:
@@ -70,7 +76,10 @@ class Calls:
             known = self._tokens.get(account.name)
             if known is not None and now < known[1]:
                 return known[0]
-            return await self._fetch(provider, account, now)
+            try:
+                return await self._fetch(provider, account, now)
+            except Exception as error:
+                return fault("transient", account, message_id, error)
 
     def forget(self, account: Account) -> None:
         """The account's token is refused: the next message fetches another."""
@@ -81,7 +90,7 @@ class Calls:
         try:
             request = provider.token_request(account, now)
         except (ValueError, KeyError) as error:
-            return Outcome("permanent", "credentials", str(error.args[0]), scope="account")
+            return Outcome("permanent", "credentials", _sentence(error), scope="account")
         response = await self._send(request)
         if isinstance(response, Outcome):
             return Outcome("transient", "no_token", response.reason)
@@ -106,6 +115,29 @@ class Calls:
     async def _over_2(self, request: HttpRequest) -> Response:
         answer = await self.http2.request(request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False)
         return Response(answer.status_code, dict(answer.headers), answer.content)
+
+
+def fault(kind: Literal["transient", "unknown"], account: Account, message_id: UUID, error: Exception) -> Outcome:
+    """The outcome of a call that an exception ended which nobody foresaw: a mistake of ours, so the log has its trace and the story its name."""
+    log.error("a call failed by a fault of ours", lane=account.name, provider=account.provider, message_id=str(message_id), exc_info=error)
+    return Outcome(kind, FAULT, type(error).__name__)
+
+
+def _built(message: Outgoing, account: Account, done: int) -> Sequence[HttpRequest] | Outcome:
+    """The requests from the `done`-th on, at least one; or why there are none. Nothing has left then: after a fault it may be tried again."""
+    try:
+        requests = PROVIDERS[account.provider].build(message, account)
+    except Unreachable as error:
+        return Outcome("permanent", "unreachable", str(error), drop_address=True)
+    except (ValueError, KeyError) as error:
+        return Outcome("permanent", "unbuildable", _sentence(error))
+    except Exception as error:
+        return fault("transient", account, message.message_id, error)
+    return requests[done:] or Outcome("permanent", "unbuildable", f"nothing to send: {len(requests)} requests, of which {done} are made")
+
+
+def _sentence(error: Exception) -> str:
+    return str(next(iter(error.args), type(error).__name__))
 
 
 @contextlib.asynccontextmanager

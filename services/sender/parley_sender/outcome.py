@@ -14,6 +14,8 @@ RECIPIENT_PAUSE = timedelta(seconds=10)
 """For a recipient whom a provider wants left alone for a while, when it names no time (Meta's pair limit: 4^n seconds)."""
 ACCOUNT_PAUSE = timedelta(seconds=30)
 """For a lane whose account or credentials are refused: every message would meet the same end."""
+FAULT = "fault"
+"""The code of an outcome that is neither the provider's nor the network's doing but a mistake of ours."""
 SCHEDULES = {Purpose.REPLY: Schedule(), Purpose.TRANSACTIONAL: Schedule(), Purpose.MARKETING: Schedule(MARKETING_SCHEDULE)}
 
 
@@ -46,7 +48,7 @@ def settled(call: Finished, account: Account, now: datetime) -> Next:
     outcome = call.outcome
     if outcome is None:
         return Next(DeliveryStatus.QUEUED, None, call.failures, now)
-    reason = f"provider:{outcome.code}" if outcome.code else None
+    reason = FAULT if outcome.code == FAULT else f"provider:{outcome.code}" if outcome.code else None
     match outcome.kind:
         case "accepted":
             return Next(DeliveryStatus.SENT, None, call.failures, now)
@@ -58,7 +60,7 @@ def settled(call: Finished, account: Account, now: datetime) -> Next:
         case "permanent" if outcome.scope != "account":
             return Next(DeliveryStatus.FAILED, reason, call.failures, now)
         case "unknown" if not account.honours_keys:
-            return Next(DeliveryStatus.UNKNOWN, "no_answer", call.failures, now)
+            return Next(DeliveryStatus.UNKNOWN, reason or "no_answer", call.failures, now)
     return _again(call, reason, now)
 
 

@@ -1,0 +1,109 @@
+"""Faults of ours in the middle of sending, on real Kafka and PostgreSQL: what they do to a message is said, and the rest goes on."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from parley.channels import PROVIDERS, plain
+from tests.conftest import until
+from tests.test_sender_lanes import Desk
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def made_up(settings, tmp_path, monkeypatch):
+    """A desk whose provider is the plain one but for what a test puts in its place."""
+
+    def desk(**functions: object) -> Desk:
+        provider = SimpleNamespace(**{**vars(plain), **functions})
+        for module in ("call", "accept"):
+            monkeypatch.setattr(f"parley_sender.{module}.PROVIDERS", {**PROVIDERS, "plain": provider})
+        return Desk(settings, tmp_path, monkeypatch, honours_keys=False)
+
+    return desk
+
+
+def stumbling(function, error: Exception | None = None):
+    """The function, but the first time it is asked it raises, or answers what nobody could mean."""
+    asked: list[object] = []
+
+    def stumble(*given: object) -> object:
+        asked.append(given)
+        if len(asked) > 1:
+            return function(*given)
+        if error is not None:
+            raise error
+        return None
+
+    return stumble
+
+
+async def tried(one: Desk) -> bool:
+    return bool(await one.one.context.pool.fetchval("SELECT count(*) FROM attempts"))
+
+
+async def story(one: Desk) -> list[tuple[object, ...]]:
+    """Status, reason, parts that the provider has and failures of each message, in the order in which they were asked for."""
+    return [tuple(row) for row in await one.one.context.pool.fetch("SELECT status, reason, parts_done, failures FROM deliveries ORDER BY seq")]
+
+
+@pytest.mark.parametrize("error", [TypeError("secret words"), None])
+def test_an_answer_that_we_stumble_over_leaves_its_message_unknown(made_up, error):
+    """The provider may have taken it, so nobody sends again; the contact's next message leaves, and the sender can stop."""
+
+    async def main():
+        async with made_up(interpret=stumbling(plain.interpret, error)).open() as one:
+            await one.ask("in doubt", "after")
+            await one.ends(unknown=1, sent=1)
+            attempts = await one.one.context.pool.fetch("SELECT outcome, code, reason FROM attempts ORDER BY called_at")
+            return await story(one), tuple(attempts[0]), one.received()
+
+    told, attempt, received = asyncio.run(main())
+
+    assert [("unknown", "fault", 0, 0), ("sent", None, 1, 0)] == told
+    assert ("unknown", "fault", "TypeError" if error else "AttributeError") == attempt
+    assert ["in doubt", "after"] == received
+
+
+def test_a_message_that_we_stumble_over_before_anything_left_is_tried_again(made_up):
+    """It is definite that the provider does not have it."""
+
+    async def main():
+        async with made_up(build=stumbling(plain.build, TypeError("x"))).open() as one:
+            await one.ask("hello")
+            await one.ends(sent=1)
+            attempts = await one.one.context.pool.fetch("SELECT outcome, code FROM attempts ORDER BY attempt")
+            return await story(one), [tuple(row) for row in attempts], one.received()
+
+    told, attempts, received = asyncio.run(main())
+
+    assert [("sent", None, 1, 1)] == told
+    assert [("transient", "fault"), ("accepted", None)] == attempts
+    assert ["hello"] == received
+
+
+def test_a_token_that_we_stumble_over_leaves_its_message_for_later(made_up):
+    """No token, so nothing left."""
+    token = {"token_request": stumbling(lambda account, now: None, TypeError("x")), "token_answer": lambda response: None}
+
+    async def main():
+        async with made_up(**token).open() as one:
+            await one.ask("hello")
+            await until(lambda: tried(one), "an attempt")
+            return await story(one), one.received()
+
+    assert ([("queued", "fault", 0, 1)], []) == asyncio.run(main())
+
+
+def test_a_message_that_has_no_requests_fails_in_words(made_up):
+    """Also where an older Parley made more requests of it than this one would."""
+
+    async def main():
+        async with made_up(build=lambda message, account: []).open() as one:
+            await one.ask("hello")
+            await one.ends(failed=1)
+            return await story(one)
+
+    assert [("failed", "provider:unbuildable", 0, 0)] == asyncio.run(main())
