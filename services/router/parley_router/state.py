@@ -33,16 +33,87 @@ class Value(Frozen):
         return made
 
 
-class Position(Frozen):
-    """Where a contact stands in a flow: the flow and the version it began with, the step it waits at, and what is known so far."""
+class Frame(Frozen):
+    """A flow that runs another one, and where it goes on when that has ended: `keep` are the slots that it takes along."""
 
     flow: str
     version: int
     step: int
-    slots: dict[str, str] = {}
+    slots: dict[str, JsonValue] = {}
+    keep: tuple[str, ...] = ()
+    variant: str | None = None
+
+
+class Wanted(Frozen):
+    """Something to be asked outside: `http` of a service of services.yaml; `read`: what a text means; `answer`: the FAQ of a language model."""
+
+    kind: Literal["http", "read", "answer"]
+    service: str = ""
+    method: str = "GET"
+    path: str = ""
+    body: JsonValue = None
+    text: str = ""
+    language: str | None = None
+
+
+class Position(Value):
+    """Where a contact stands in a flow: the flow and the version it began with, the step it waits at, and what is known so far.
+
+    `token`: by it a timer, or the answer to `call`, is known as the one that is waited for. `phase`: how far a step that does several things has come.
+    `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far.
+    """
+
+    flow: str
+    version: int
+    step: int
+    slots: dict[str, JsonValue] = Field(default_factory=dict)
     tries: int = 0
     variant: str | None = None
-    event: dict[str, JsonValue] = {}
+    event: dict[str, JsonValue] = Field(default_factory=dict)
+    stack: tuple[Frame, ...] = ()
+    phase: str = ""
+    token: str | None = None
+    due: AwareDatetime | None = None
+    call: Wanted | None = None
+    said: tuple[UUID, ...] = ()
+    replying: bool = False
+    taken: int = 0
+
+
+class Planned(Frozen):
+    """A flow that begins by itself at a date of the profile."""
+
+    token: str
+    due: AwareDatetime
+
+
+class Watched(Frozen):
+    """A conversion that is watched for: counted under flow and variant when the event happens before `until`."""
+
+    event: str
+    flow: str
+    step: str
+    campaign: str | None = None
+    variant: str | None = None
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+class Unread(Frozen):
+    """What the customer wrote that is being read for its meaning; several messages in a row are read as one."""
+
+    token: str
+    text: str
+    call: Wanted
+    first: bool = False
+
+
+class Offered(Frozen):
+    """The intents that were offered because a message could mean any of them."""
+
+    intents: tuple[str, ...]
+    text: str
+    language: str
 
 
 class Conversation(Value):
@@ -99,6 +170,11 @@ class ContactState(Known):
     `replies`: where answers go on a channel, when that is not the address. `received` counts the customer's messages, `misses` those in a row that
     nobody understood. `into`: whom this contact is part of, said last by `merged`; it is then as it was at
     `since`, and all that happens is passed on. `erased`: when everything was forgotten that was known until then.
+
+    `position` is the flow whose question waits for an answer; `runs` are those that wait for something else. `happened`: when events happened, the
+    newest last; `begun`: when flows that begin by themselves last did; `planned`: those that will, at a date. `unread`: a message that is
+    being understood, `offered`: what it could mean; `leaving`: the channel on which was asked whether it meant to opt out. `unanswered`: messages
+    said on our own since the customer last wrote.
     """
 
     misses: int = 0
@@ -107,6 +183,27 @@ class ContactState(Known):
     since: AwareDatetime | None = None
     erased: AwareDatetime | None = None
     parts: dict[UUID, Part] = Field(default_factory=dict)
+    runs: tuple[Position, ...] = ()
+    happened: dict[str, tuple[AwareDatetime, ...]] = Field(default_factory=dict)
+    begun: dict[str, AwareDatetime] = Field(default_factory=dict)
+    planned: dict[str, Planned] = Field(default_factory=dict)
+    goals: tuple[Watched, ...] = ()
+    unread: Unread | None = None
+    offered: Offered | None = None
+    leaving: Channel | None = None
+    unanswered: int = 0
+
+    def timers(self) -> dict[str, datetime]:
+        """When what waits for a time is due, by token."""
+        found = {one.token: one.due for one in self.runs if one.token is not None and one.due is not None}
+        if (asked := self.position) is not None and asked.token is not None and asked.due is not None:
+            found[asked.token] = asked.due
+        return found | {one.token: one.due for one in self.planned.values()} if self.planned else found
+
+    def calls(self) -> dict[str, Wanted]:
+        """What is to be asked outside, by token."""
+        found = {one.token: one.call for one in self.runs if one.token is not None and one.call is not None}
+        return found | {self.unread.token: self.unread.call} if self.unread is not None else found
 
     def consent(self, channel: Channel, purpose: Purpose) -> ConsentState | None:
         known = self.consents.get(channel + ":" + purpose)
