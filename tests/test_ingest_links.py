@@ -11,6 +11,7 @@ import pytest
 from parley import wire
 from parley.contracts import EngagementRecorded, Envelope, LinkHit, LinkMinted
 from parley_ingest import tracking
+from parley_ingest.erasing import NOBODY
 from parley_ingest.judge import RULES
 from parley_ingest.tracking import PIXEL
 from tests.conftest import until
@@ -222,8 +223,29 @@ def test_nobody_waits_for_kafka_to_be_sent_on(settings, run, tmp_path, monkeypat
 
 
 @pytest.mark.stack
+def test_a_link_of_somebody_erased_leads_nowhere_soon(shared, ingest, monkeypatch):
+    """In every replica that has it in memory, though another one heard of the erasure: after half a minute, and nothing is recorded of it."""
+    monkeypatch.setattr(tracking, "WAIT", 0.1)
+
+    async def main():
+        link = await stored(ingest, minted())
+        before = await ingest.ask("GET", f"/l/{link.code}", headers=PHONE)
+        await mint(ingest, link.model_copy(update={"contact_id": NOBODY, "message_id": NOBODY, "url": ""}))
+
+        async def gone() -> bool:
+            return await ingest.one.context.pool.fetchval("SELECT true FROM links WHERE code = $1", link.code) is None
+
+        await until(gone, "the link to be forgotten")
+        ingest.clock[0] += tracking.FRESH
+        after = [(await ingest.ask("GET", path, headers=PHONE))[0] for path in (f"/l/{link.code}", f"/o/{link.code}.gif")]
+        return before[0], after, len(await hits(ingest, link.message_id)), [one for one in waiters(ingest) if link.code in one.cache]
+
+    assert (302, [404, 200], 1, []) == shared.run(main())
+
+
+@pytest.mark.stack
 def test_without_the_database_a_link_says_try_again_and_a_pixel_stays_a_pixel(settings, run, tmp_path):
-    """503 for a link that is not in memory, never a 500 and never a false 404; links in memory go on."""
+    """503 for a link that is not in memory, never a 500 and never a false 404; links in memory go on for ten minutes."""
 
     async def main():
         async with running(settings.model_copy(update={"config": write_accounts(tmp_path)})) as one:
@@ -231,6 +253,10 @@ def test_without_the_database_a_link_says_try_again_and_a_pixel_stays_a_pixel(se
             paths = [f"/l/{link.code}", "/l/another12345", "/o/another12345.gif"]
             await one.ask("GET", paths[0])
             one.one.context.pool.terminate()
-            return [(await one.ask("GET", path))[0] for path in paths]
+            found = [(await one.ask("GET", path))[0] for path in paths]
+            for wait in (tracking.FRESH, tracking.STALE):
+                one.clock[0] = NOW + wait
+                found.append((await one.ask("GET", paths[0]))[0])
+            return found
 
-    assert [302, 503, 200] == run(main())
+    assert [302, 503, 200, 302, 503] == run(main())

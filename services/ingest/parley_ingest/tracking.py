@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from secrets import token_bytes
 from typing import Literal, NamedTuple
@@ -39,6 +39,11 @@ SAFE = "!#$%&'()*+,/:;=?@[]~"
 """Of RFC 3986, what stays as it is in a target; the rest could break a header."""
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 CACHE = 10_000
+FRESH, STALE = timedelta(seconds=30), timedelta(minutes=10)
+"""After so long a link in memory is looked up again, for whoever it was sent to may be erased by now (any replica may have heard of it); while the
+database is away it is good for so long still."""
+ANEW = 2.0
+"""Seconds that looking up again may take; then the database is away."""
 WAIT, LOOK_EVERY, WAITING = 2.0, 0.2, 50
 """Seconds that a click waits for a code which the stage `links` may be about to store, seconds between two looks, and how many may wait at a
 time: who guesses codes costs 250 look-ups a second at most, and takes the wait from others, never their links."""
@@ -59,12 +64,19 @@ class Link(NamedTuple):
     kind: LinkKind
 
 
+class Known(NamedTuple):
+    """A link in memory, and when it was looked up."""
+
+    link: Link
+    at: datetime
+
+
 @dataclass
 class Tracking:
     """The links by code, with the last few thousand in memory, and the clicks that still wait for the bus."""
 
     context: Context
-    cache: OrderedDict[str, Link] = field(default_factory=OrderedDict)
+    cache: OrderedDict[str, Known] = field(default_factory=OrderedDict)
     late: set[asyncio.Task[None]] = field(default_factory=set)
     waiting: int = 0
     """Requests that wait for a code."""
@@ -132,18 +144,33 @@ class Tracking:
         return link
 
     async def _find(self, code: str) -> Link | None:
+        """The link; from memory where it was looked up just now. Raises what asyncpg raises while the database is away."""
         if not CODE.fullmatch(code):
             return None
-        if (link := self.cache.get(code)) is not None:
+        known, now = self.cache.get(code), self.context.clock()
+        if known is not None and now - known.at < FRESH:
             self.cache.move_to_end(code)
-            return link
-        row = await self.context.pool.fetchrow("SELECT tenant, contact_id, message_id, url, kind FROM links WHERE code = $1", code)
-        if row is None:
-            return None
-        self.cache[code] = link = Link(*row)
+            return known.link
+        try:
+            link = await self._looked_up(code, ANEW if known is not None else None)
+        except OUTSIDE:
+            if known is None or now - known.at >= STALE:
+                raise
+            return known.link
+        self._keep(code, link, now)
+        return link
+
+    async def _looked_up(self, code: str, within: float | None) -> Link | None:
+        async with asyncio.timeout(within):
+            row = await self.context.pool.fetchrow("SELECT tenant, contact_id, message_id, url, kind FROM links WHERE code = $1", code)
+        return None if row is None else Link(*row)
+
+    def _keep(self, code: str, link: Link | None, now: datetime) -> None:
+        self.cache.pop(code, None)
+        if link is not None:
+            self.cache[code] = Known(link, now)
         if len(self.cache) > CACHE:
             self.cache.popitem(last=False)
-        return link
 
     async def _record(self, link: Link, kind: HitKind, request: Request) -> None:
         """Puts the hit on the bus. While the bus is away the person does not wait: the record follows as soon as it can."""
