@@ -16,7 +16,7 @@ from parley.failures import Outcome
 from parley_sender.accept import accepted
 from parley_sender.gate import LOOK, SETTLING, Candidate, Drop, Go, Hold, gate
 from parley_sender.links import LENGTH, code, tracked
-from parley_sender.outcome import Finished, doubtful, settled, worst
+from parley_sender.outcome import Finished, doubtful, of_parts, settled
 from parley_sender.pace import HORIZON, Pace
 from parley_sender.queue import FLOOR, line
 from parley_sender.status import RANK, TOLD, Told, moved
@@ -233,7 +233,7 @@ def test_a_doubtful_call_is_repeated_only_under_a_key_that_counts():
 
 def test_parts_end_as_the_last_one_made():
     """Under the provider's id of the first."""
-    assert Outcome("transient", "503", provider_id="SM1") == worst([Outcome("accepted", provider_id="SM1"), Outcome("transient", "503")])
+    assert Outcome("transient", "503", provider_id="SM1") == of_parts([Outcome("accepted", provider_id="SM1"), Outcome("transient", "503")])
 
 
 # --- taking a request ------------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from parley_sender.call import Calls, fault
 from parley_sender.gate import Candidate, Drop, Go, Hold, gate
 from parley_sender.ledger import Claimed
 from parley_sender.links import unsubscription
-from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled, worst
+from parley_sender.outcome import ACCOUNT_PAUSE, Finished, of_parts, settled
 from parley_sender.pace import HORIZON, Pace
 from parley_sender.queue import line
 from parley_sender.tell import records
@@ -173,7 +173,7 @@ class Lane:
         done, outcomes = await self.clients.deliver(message, self.account, one.parts_done)
         if token is not None and outcomes[-1].scope == "account":
             self.clients.forget(self.account)
-        return done, worst(outcomes)
+        return done, of_parts(outcomes)
 
     def _unsubscribe_url(self, one: Claimed) -> str | None:
         """Where one click takes the person off marketing: the address whose code was minted when the message was queued."""

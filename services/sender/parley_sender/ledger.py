@@ -18,8 +18,6 @@ from parley_sender.outcome import Finished, Next, doubtful
 from parley_sender.receipts import COLUMNS
 from parley_sender.status import Told, moved
 
-ADDED = "reason"
-
 
 class Fenced(Exception):
     """The lane is not where this process left it: somebody else drives it, or a commit went through whose answer was lost. Nothing was written."""
@@ -149,13 +147,13 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
         return []
     await _attempts(connection, [call for call, _ in finished], hold)
     rows = await connection.fetch(
-        f"SELECT {COLUMNS}, {ADDED} FROM deliveries WHERE message_id = ANY($1::uuid[]) ORDER BY message_id FOR UPDATE",
+        f"SELECT {COLUMNS} FROM deliveries WHERE message_id = ANY($1::uuid[]) ORDER BY message_id FOR UPDATE",
         [call.message_id for call, _ in finished],
     )
     found = {row["message_id"]: row for row in rows}
     await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
     early = await _unparked(connection, lane, [call.outcome.provider_id for call, _ in finished if call.outcome and call.outcome.provider_id])
-    changes = [change for call, after in finished if (row := found.get(call.message_id)) and (change := _change(row, call, after, early))]
+    changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
     await _write(connection, changes, {call.message_id: (call, after) for call, after in finished})
     return [change for change in changes if change.status != change.row["status"]]
 
@@ -201,6 +199,8 @@ async def _attempts(connection: Connection, calls: Sequence[Finished], hold: Hol
 
 async def _unparked(connection: Connection, lane: str, provider_ids: Sequence[str]) -> dict[str, list[Told]]:
     """Takes the receipts that came before their message's id was known."""
+    if not provider_ids:
+        return {}
     rows = await connection.fetch(
         "DELETE FROM parked WHERE lane = $1 AND provider_id = ANY($2::text[]) RETURNING provider_id, status, code", lane, provider_ids
     )
@@ -210,8 +210,8 @@ async def _unparked(connection: Connection, lane: str, provider_ids: Sequence[st
     return found
 
 
-def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, list[Told]]) -> Changed | None:
-    """What the call means for the row as it stands now; None where it stands elsewhere already and learns nothing."""
+def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, list[Told]]) -> Changed:
+    """What the call means for the row as it stands now: one that a receipt has moved already learns the provider's id and stays."""
     provider_id = call.outcome.provider_id if call.outcome else None
     if row["status"] != "calling":
         status, reason = row["status"], row["reason"]

@@ -82,7 +82,7 @@ def doubtful(account: Account) -> DeliveryStatus:
     return DeliveryStatus.QUEUED if account.honours_keys else DeliveryStatus.UNKNOWN
 
 
-def worst(parts: list[Outcome]) -> Outcome:
+def of_parts(parts: list[Outcome]) -> Outcome:
     """One outcome for a message of several requests: that of the last one made, under the provider's id of the first."""
     first = next((one.provider_id for one in parts if one.provider_id), None)
     return replace(parts[-1], provider_id=first)

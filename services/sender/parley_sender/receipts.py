@@ -15,7 +15,8 @@ from parley.step import Arrived, Caused
 from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
-    "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, parts, attempt, segments, provider_id, started_at"
+    "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, reason, parts, attempt, segments, provider_id,"
+    " started_at"
 )
 """What is read of a delivery to tell of a change."""
 

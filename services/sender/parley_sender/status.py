@@ -37,7 +37,7 @@ TOLD: Mapping[ReceiptStatus, DeliveryStatus] = MappingProxyType({
 
 
 class Told(NamedTuple):
-    """What one receipt says: the status, the provider's code, and when."""
+    """What one receipt says: the status and the provider's code."""
 
     status: DeliveryStatus
     code: str | None
