@@ -112,6 +112,15 @@ class Template(Frozen):
     parameters: tuple[str, ...] = ()
 
 
+class Card(Frozen):
+    """A thing with its picture and link, shown as a card where the channel has them, else as lines of text and a picture."""
+
+    title: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    text: Annotated[str, StringConstraints(max_length=2000)] = ""
+    image: str | None = None
+    url: str | None = None
+
+
 class Content(Frozen):
     """What a message says. A link in `text` is tracked when the message has a campaign."""
 
@@ -119,6 +128,7 @@ class Content(Frozen):
     media: tuple[Media, ...] = ()
     choices: tuple[Choice, ...] = ()
     template: Template | None = None
+    cards: tuple[Card, ...] = ()
 
 
 class Data(Frozen):
@@ -501,6 +511,45 @@ class ConversationChanged(OfContact):
     at: AwareDatetime
 
 
+class GoalChanged(OfContact):
+    """A flow watches for a conversion (the event `goal`, before `until`), or it happened: then with the event's properties. Counted under flow and variant."""
+
+    topic = "parley.conversations"
+    type = "parley.goal.changed"
+
+    change: Literal["watched", "reached"]
+    goal: Name
+    flow: Name
+    step: Name
+    campaign: str | None = None
+    variant: str | None = None
+    until: AwareDatetime
+    properties: dict[str, JsonValue] = {}
+    at: AwareDatetime
+
+
+class MessageMisunderstood(OfContact):
+    """A message whose meaning was not sure, with what it could mean, the likeliest first, and what the customer chose of that: material for examples."""
+
+    topic = "parley.misunderstood"
+    type = "parley.message.misunderstood"
+
+    text: Text
+    language: str
+    suggestions: tuple[Name, ...] = ()
+    chosen: Name | None = None
+    at: AwareDatetime
+
+
+class Proof(Frozen):
+    """How a consent came about: what the person was shown, what they said to it, and by which flow and step."""
+
+    shown: Text | None = None
+    said: Text | None = None
+    flow: str | None = None
+    step: str | None = None
+
+
 class ConsentChanged(OfContact):
     """A contact allowed or forbade one purpose on one channel. The latest `at` counts."""
 
@@ -512,6 +561,7 @@ class ConsentChanged(OfContact):
     purpose: Purpose
     state: ConsentState
     source: str
+    proof: Proof | None = None
     at: AwareDatetime
 
     @property
@@ -522,7 +572,7 @@ class ConsentChanged(OfContact):
 EVENTS: tuple[type[Data], ...] = (
     RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, ContactMerged, ContactParted,
     ContactAbsorbed, ContactErased, MessageRequested, ErasureRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue,
-    EngagementRecorded, ConversationChanged, ConsentChanged,
+    EngagementRecorded, ConversationChanged, GoalChanged, MessageMisunderstood, ConsentChanged,
 )  # fmt: skip
 """The whole catalogue; documentation, topics and decoding are made from it."""
 

@@ -128,7 +128,7 @@ class Ask(Step):
     - `type`: what an answer must be: `choice` where there are `choices`, else `text` (the default), `number` (`min`, `max`), `date` (kept as
       2026-11-25; relative words are understood), `phone` (kept in E.164), `email`, `rating` (`min` 1 to `max` 5), `location` (kept as `lat,lon`);
     - `pattern`: a text must hold this regular expression; what it finds is kept, in upper case;
-    - `entity`: found in the message that began the flow, or was said to an earlier question, it is the answer, and nothing is asked;
+    - `entity`: where the message that began the flow holds one, that is the answer, and nothing is asked;
     - `again`: said when an answer does not fit, `tries` times in all (default 2); then it goes to `otherwise`, else to a person;
     - `within`: how long the answer is waited for; then it goes to `late` (default: the flow ends).
     """
