@@ -31,6 +31,7 @@ NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 RECEIVED = [one for one in found(SAMPLES) if "http_status" not in one.about and "cert_url" not in one.about.get("secret", {})]
 """Every request of a provider that the samples hold, but for those whose key stands at an address of the provider's own."""
 KEY, OTHER_KEY = "shop-key", "staff-key"
+CHAT_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def slug(sample: Sample) -> str:
@@ -45,7 +46,8 @@ def write_accounts(directory: Path) -> Path:
         tenant = "other" if name == "else" else "acme"
         accounts[name] = {"tenant": tenant, "provider": provider, "channel": channel, "sender": "s", "credentials": secrets}
     accounts["sms"]["known_as"] = "+8215440000"
-    for name, value in (("shop", KEY), ("staff", OTHER_KEY), ("other", "other-key"), ("unused", "unused")):
+    accounts["chat"] = {"tenant": "acme", "provider": "webchat", "channel": "webchat", "sender": "s", "credentials": {"symmetric": "file:chat"}}
+    for name, value in (("shop", KEY), ("staff", OTHER_KEY), ("other", "other-key"), ("unused", "unused"), ("chat", CHAT_SECRET)):
         (directory / name).write_text(value)
     keys = {
         "shop": {"tenant": "acme", "scopes": ["events:write"], "token": "file:shop"},

@@ -1,10 +1,12 @@
 """ingest's OpenAPI document: it is the one that is checked in, names every route, and what the service answers is what it says."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -18,9 +20,11 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from parley import contractdocs
+from parley.channels import webchat
 from parley_ingest.app import build
+from parley_ingest.chat import tokens
 from parley_ingest.openapi import document
-from tests.ingesting import KEY, Shared
+from tests.ingesting import KEY, NOW, OTHER_KEY, Shared
 
 CHECKED_IN = Path(__file__).parents[1] / "docs" / "contract" / "openapi-ingest.yaml"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -50,11 +54,15 @@ def test_what_others_send_is_the_contracts():
 @pytest.fixture(scope="module")
 def served(stack, tmp_path_factory) -> Iterator[Shared]:
     """An ingest that answers while the test asks without waiting for it."""
-    with pytest.MonkeyPatch.context() as patch, Shared(stack, tmp_path_factory.mktemp("openapi")) as one:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as opened:
         patch.setattr("parley_ingest.tracking.WAIT", 0.01)
+        patch.setattr("parley_ingest.chat.routes.WAIT", 0.01)
+        patch.setattr("parley_ingest.chat.routes.SESSIONS_AT_ONCE", 1e6)
+        one = opened.enter_context(Shared(stack, tmp_path_factory.mktemp("openapi")))
         stopping = asyncio.Event()
         thread = threading.Thread(target=lambda: one.run(stopping.wait()))
         thread.start()
+        assert 202 == requests.post(f"{one.ingest.base}/chat/chat/messages", json=HELLO, auth=Asking(one, "/messages"), timeout=10).status_code
         yield one
         one.runner.get_loop().call_soon_threadsafe(stopping.set)
         thread.join()
@@ -62,12 +70,41 @@ def served(stack, tmp_path_factory) -> Iterator[Shared]:
 
 @pytest.mark.stack
 def test_every_route_is_in_the_document(served):
-    """But for the web chat, which is a page and a socket; and the document is served."""
+    """The socket of web chat too; and the document is served."""
     context = replace(served.ingest.one.context, settings=served.ingest.settings.model_copy(update={"spool_bytes": 0}))
     routes = {route.path for route in asyncio.run(build(context)).routes}
 
-    assert set() == {path for path in routes if not path.startswith("/chat")} - document()["paths"].keys()
+    assert routes == document()["paths"].keys() - {"/healthz", "/readyz", "/metrics"}
     assert document() == requests.get(f"{served.ingest.base}/openapi.json", timeout=10).json()
+
+
+class Asking(requests.auth.AuthBase):
+    """Who may ask for a path: whoever has the key, the visitor's token or the account's secret."""
+
+    def __init__(self, served: Shared, path: str) -> None:
+        self._account, self._path = served.ingest.one.context.config.accounts["chat"], path
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        if self._path.endswith(("/deliver", "/typing")):
+            request.headers.update(webchat.signed(body, "msg_1", self._account, NOW))
+        elif self._path.endswith("/messages"):
+            request.headers["authorization"] = f"Bearer {tokens.issued(VISITOR, self._account, NOW)}"
+        elif self._path.startswith(("/events", "/v1")):
+            request.headers["authorization"] = f"Bearer {OTHER_KEY if self._path.startswith('/v1/media') else KEY}"
+        return request
+
+
+VISITOR = UUID(int=7)
+HELLO = {"type": "message", "id": str(UUID(int=8)), "text": "hello"}
+
+
+def addressed(case: schemathesis.Case, path: str, mode: GenerationMode) -> None:
+    """The chat that there is, and the visitor who has written there: all others are nobody."""
+    if path.startswith("/chat"):
+        case.path_parameters["account"] = "chat"
+    if mode is GenerationMode.POSITIVE and path.endswith("/deliver"):
+        case.body["to"] = str(VISITOR)
 
 
 @pytest.mark.stack
@@ -77,12 +114,13 @@ def test_every_route_is_in_the_document(served):
 def test_the_service_answers_as_its_document_says(served, path, method, mode):
     """Requests made from the document, right and wrong ones: no 5xx, no status, type or body that it does not name."""
     api = schemathesis.openapi.from_url(f"{served.ingest.base}/openapi.json")
-    headers = {"authorization": f"Bearer {KEY}"} if path == "/events" else {}
+    asking = Asking(served, path)
 
     @SOME
     @given(api[path][method].as_strategy(generation_mode=mode))
     def ask(case):
-        case.call_and_validate(checks=CHECKS, headers=headers, timeout=10)
+        addressed(case, path, mode)
+        case.call_and_validate(checks=CHECKS, auth=asking, timeout=10)
 
     try:
         ask()
