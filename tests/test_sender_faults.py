@@ -1,12 +1,20 @@
 """Faults of ours in the middle of sending, on real Kafka and PostgreSQL: what they do to a message is said, and the rest goes on."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
+from uuid import UUID, uuid5
 
 import pytest
 
+from parley import wire
 from parley.channels import PROVIDERS, plain
+from parley.channels.shape import Account, HttpRequest, Outgoing, Response
+from parley.contracts import Channel, ConsentState, Content, DeliveryChanged, ErasureRequested, Purpose
+from parley.failures import Outcome
 from tests.conftest import until
+from tests.ingesting import records
 from tests.test_sender_lanes import Desk
 
 pytestmark = pytest.mark.stack
@@ -107,3 +115,91 @@ def test_a_message_that_has_no_requests_fails_in_words(made_up):
             return await story(one)
 
     assert [("failed", "provider:unbuildable", 0, 0)] == asyncio.run(main())
+
+
+# --- messages of several parts ---------------------------------------------------------------------------------------------------------
+
+
+def in_parts(message: Outgoing, account: Account) -> list[HttpRequest]:
+    """A request a word."""
+    words = message.content.text.split(" ")
+    numbers = [uuid5(message.message_id, word) for word in words]
+    return [
+        request
+        for number, word in zip(numbers, words, strict=True)
+        for request in plain.build(replace(message, message_id=number, content=Content(text=word)), account)
+    ]
+
+
+def only(taken: int):
+    """A provider that takes so many requests, and is then out of order."""
+    answers: list[Outcome] = []
+
+    def interpret(response: Response) -> Outcome:
+        answers.append(plain.interpret(response) if len(answers) < taken else Outcome("transient", "503"))
+        return answers[-1]
+
+    return interpret
+
+
+LONG = " ".join(letter * 200 for letter in "abc")
+
+
+async def parts_left(one: Desk, count: int) -> UUID:
+    """Asks for a message of three parts and waits until so many have left and it waits for another try."""
+    (number,) = await one.ask(LONG)
+    await until(lambda: tried(one), "an attempt")
+    assert [("queued", "provider:503", count, 1)] == await story(one)
+    return number
+
+
+@pytest.mark.parametrize(
+    "left, early, late, end",
+    [
+        (0, (), (), ("suppressed", "opted_out")),
+        (1, (), (), ("sent", "opted_out: stopped after part 1 of 3")),
+        (2, (), (), ("sent", "opted_out: stopped after part 2 of 3")),
+        (1, ("delivered",), (), ("delivered", "opted_out: stopped after part 1 of 3")),
+        (1, (), ("delivered",), ("delivered", "opted_out: stopped after part 1 of 3")),
+    ],
+)
+def test_what_the_gate_stops_after_some_parts_is_sent_in_part(made_up, left, early, late, end):
+    """Nobody may say of it that it was held back: the story says how far it went and why no further, also when its receipts come."""
+
+    async def main():
+        async with made_up(build=in_parts, interpret=only(left)).open() as one:
+            await parts_left(one, left)
+            provider_id = await one.one.context.pool.fetchval("SELECT provider_id FROM deliveries")
+            for status in early:
+                await one.receipt(status, provider_id=provider_id)
+            await one.agree(Purpose.REPLY, ConsentState.REVOKED)
+            await until(lambda: ended(one), "the gate's word")
+            for status in late:
+                await one.receipt(status, provider_id=provider_id)
+            await one.ends(**{end[0]: 1})
+            events = [data for data in await changes(one) if data.status == end[0]]
+            return (await story(one))[0][:2], [data.reason for data in events], await one.one.context.pool.fetchval("SELECT count(*) FROM parked")
+
+    assert (end, [end[1]], 0) == asyncio.run(main())
+
+
+@pytest.mark.parametrize("left, end", [(0, ("suppressed", "erased")), (1, ("sent", "erased: stopped after part 1 of 3"))])
+def test_erasing_says_of_some_parts_that_they_left(made_up, left, end):
+    """And of the rest that it never will."""
+
+    async def main():
+        async with made_up(build=in_parts, interpret=only(left)).open() as one:
+            await parts_left(one, left)
+            await one.event(ErasureRequested(contact_id=one.contact, addresses={Channel.INAPP: "u1"}, at=datetime.now(UTC)))
+            await one.ends(**{end[0]: 1})
+            return (await story(one))[0][:2]
+
+    assert end == asyncio.run(main())
+
+
+async def ended(one: Desk) -> bool:
+    return not {"queued", "calling"} & set(await one.statuses())
+
+
+async def changes(one: Desk) -> list[DeliveryChanged]:
+    return [wire.decode(DeliveryChanged.topic, each.headers, each.value).data for each in await records(one.settings, DeliveryChanged.topic)]

@@ -13,6 +13,7 @@ from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, Eras
 from parley.database import Connection
 from parley.step import Arrived, Caused
 from parley_sender.accept import Delivery
+from parley_sender.ledger import stop_reason, stop_status
 from parley_sender.receipts import COLUMNS
 
 ERASED = "erased"
@@ -80,27 +81,26 @@ async def _refused(connection: Connection, one: Arrived, data: ErasureRequested,
     )  # fmt: skip
 
 
-async def _blanked(connection: Connection, messages: Sequence[UUID], now: datetime) -> dict[UUID, DeliveryStatus]:
+async def _blanked(connection: Connection, messages: Sequence[UUID], now: datetime) -> dict[UUID, asyncpg.Record]:
     """Takes texts and addresses out of deliveries, and what providers said of them; what is queued ends. What is being called for expires, unless the call settles it.
 
-    Of a message that was called for without an answer nobody can say that it never left: it is unknown, as at the gate (`ledger.drop`).
+    Of a message that was called for without an answer, or left in part, nobody can say that it never left: it ends as at the gate (`ledger.drop`).
     """
     rows = await connection.fetch(
-        """UPDATE deliveries AS d SET address = $2, content = '{}', changed_at = now(),
-               reason = CASE WHEN status = 'queued' THEN $2 WHEN reason LIKE 'unbuildable:%' THEN 'unbuildable' ELSE reason END,
+        f"""UPDATE deliveries SET address = $2, content = '{{}}', changed_at = now(),
+               reason = CASE WHEN status = 'queued' THEN {stop_reason("$2::text")} WHEN reason LIKE 'unbuildable:%' THEN 'unbuildable' ELSE reason END,
                expires_at = CASE WHEN status = 'calling' THEN $3 ELSE expires_at END,
-               status = CASE WHEN status <> 'queued' THEN status WHEN attempt > (
-                   SELECT count(*) FROM attempts a WHERE a.message_id = d.message_id AND a.outcome <> 'unknown') THEN 'unknown' ELSE 'suppressed' END
-           WHERE message_id = ANY($1::uuid[]) RETURNING old.status AS before, new.status, message_id""",
+               status = CASE WHEN status <> 'queued' THEN status ELSE {stop_status("'suppressed'")} END
+           WHERE message_id = ANY($1::uuid[]) RETURNING old.status AS before, new.status, new.reason, message_id""",
         messages, ERASED, now,
     )  # fmt: skip
     await connection.execute("UPDATE attempts SET reason = NULL WHERE message_id = ANY($1::uuid[])", messages)
-    return {row["message_id"]: DeliveryStatus(row["status"]) for row in rows if row["before"] == DeliveryStatus.QUEUED}
+    return {row["message_id"]: row for row in rows if row["before"] == DeliveryStatus.QUEUED}
 
 
-def _changed(row: asyncpg.Record, status: DeliveryStatus, now: datetime) -> DeliveryChanged:
+def _changed(row: asyncpg.Record, after: asyncpg.Record, now: datetime) -> DeliveryChanged:
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
-        campaign=row["campaign"], variant=row["variant"], status=status, reason=ERASED, attempt=row["attempt"], segments=row["segments"],
-        provider_id=row["provider_id"], at=now,
+        campaign=row["campaign"], variant=row["variant"], status=DeliveryStatus(after["status"]), reason=after["reason"], attempt=row["attempt"],
+        segments=row["segments"], provider_id=row["provider_id"], at=now,
     )  # fmt: skip

@@ -101,7 +101,7 @@ class Lane:
             changes = await ledger.record(connection, self.account.name, finished, hold)
             waiting = await ledger.due(connection, self.account.name, room, self._busy(), now) if room else {}
             chosen, dropped, held = self._choose(waiting, room, now)
-            changes += await ledger.drop(connection, dropped, now)
+            changes += await ledger.drop(connection, self.account.name, dropped, now)
             await ledger.hold_back(connection, held)
             pace, times = self._pace.plan([one.units for one, _ in chosen], clock)
             picked = chosen[: len(times)]

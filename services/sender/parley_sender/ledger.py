@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from parley.contracts import ConsentState, Content, DeliveryStatus, Purpose
 from parley.database import Connection
 from parley_sender.gate import Candidate, Drop
 from parley_sender.outcome import Finished, Next, doubtful
-from parley_sender.receipts import COLUMNS
+from parley_sender.receipts import COLUMNS, reason
 from parley_sender.status import Told, moved
 
 
@@ -112,20 +112,40 @@ async def claim(connection: Connection, messages: Sequence[UUID], hold: Hold, no
     return [claimed[one] for one in messages if one in claimed]
 
 
-async def drop(connection: Connection, dropped: Sequence[tuple[UUID, Drop]], now: datetime) -> list[Changed]:
-    """Ends messages that the gate stopped. Where a call was made before of which nobody knows what came of it (it got no answer, or its process ended
-    with it), nobody can say that the message never left: it is unknown."""
+async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, Drop]], now: datetime) -> list[Changed]:
+    """Ends messages that the gate stopped. Of what left in part the receipts that were parked until its end are joined."""
     if not dropped:
         return []
     rows = await connection.fetch(
-        f"""UPDATE deliveries SET reason = new.reason, changed_at = now(), status = CASE WHEN deliveries.attempt > (
-                SELECT count(*) FROM attempts a WHERE a.message_id = id AND a.outcome <> 'unknown') THEN 'unknown' ELSE new.status END
+        f"""UPDATE deliveries SET reason = {stop_reason("new.reason")}, changed_at = now(), status = {stop_status("new.status")}
             FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason) WHERE message_id = id AND deliveries.status = 'queued'
             RETURNING {_qualified()}""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
-    said = dict(dropped)
-    return [Changed(row, DeliveryStatus(row["status"]), said[row["message_id"]].reason, None, now) for row in rows]
+    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now) for row in rows]
+    early = await _unparked(connection, lane, [one.provider_id for one in changes if one.status is DeliveryStatus.SENT and one.provider_id])
+    found = [_received(one, early.get(one.provider_id or "", ())) for one in changes]
+    if early:
+        await connection.execute(
+            "UPDATE deliveries SET status = new.status, reason = new.reason FROM unnest($1::uuid[], $2::text[], $3::text[])"
+            " AS new (id, status, reason) WHERE message_id = id",
+            [one.row["message_id"] for one in found], [one.status for one in found], [one.reason for one in found],
+        )  # fmt: skip
+    return found
+
+
+def stop_status(otherwise: str) -> str:
+    """In SQL, where a queued message stands that is stopped. Where a call was made of which nobody knows what came of it (it got no answer, or its
+    process ended with it), nobody can say that the message never left: it is unknown. Where the provider has its first parts, those are sent."""
+    return f"""CASE WHEN deliveries.attempt > (
+        SELECT count(*) FROM attempts a WHERE a.message_id = deliveries.message_id AND a.outcome <> 'unknown') THEN 'unknown'
+        WHEN deliveries.parts_done > 0 THEN 'sent' ELSE {otherwise} END"""
+
+
+def stop_reason(reason: str) -> str:
+    """In SQL, why it was stopped, and where, when parts of it had left."""
+    part = f"format('%s: stopped after part %s of %s', {reason}, deliveries.parts_done, deliveries.parts)"
+    return f"CASE WHEN deliveries.parts_done > 0 THEN {part} ELSE {reason} END"
 
 
 async def hold_back(connection: Connection, held: Sequence[tuple[UUID, datetime]]) -> None:
@@ -152,7 +172,8 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     )
     found = {row["message_id"]: row for row in rows}
     await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
-    early = await _unparked(connection, lane, [call.outcome.provider_id for call, _ in finished if call.outcome and call.outcome.provider_id])
+    ended = [call.outcome for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
+    early = await _unparked(connection, lane, [one.provider_id for one in ended if one.provider_id])
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
     await _write(connection, changes, {call.message_id: (call, after) for call, after in finished})
     return [change for change in changes if change.status != change.row["status"]]
@@ -214,13 +235,19 @@ def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, l
     """What the call means for the row as it stands now: one that a receipt has moved already learns the provider's id and stays."""
     provider_id = call.outcome.provider_id if call.outcome else None
     if row["status"] != "calling":
-        status, reason = row["status"], row["reason"]
+        status, why = row["status"], row["reason"]
     else:
-        status, reason = after.status, after.reason
+        status, why = after.status, after.reason
     told = moved(status, early.get(provider_id or "", ())) if status != DeliveryStatus.QUEUED else None
     if told is not None:
-        status, reason = told.status, f"provider:{told.code}" if told.code else None
-    return Changed(row, DeliveryStatus(status), reason, provider_id or row["provider_id"], call.ended_at)
+        status, why = told.status, reason(told.code, why, call.parts_done, row["parts"])
+    return Changed(row, DeliveryStatus(status), why, provider_id or row["provider_id"], call.ended_at)
+
+
+def _received(change: Changed, early: Sequence[Told]) -> Changed:
+    """The change, moved on by receipts that came before it."""
+    told, row = moved(change.status, early), change.row
+    return replace(change, status=told.status, reason=reason(told.code, change.reason, row["parts_done"], row["parts"])) if told else change
 
 
 async def _write(connection: Connection, changes: Sequence[Changed], calls: dict[UUID, tuple[Finished, Next]]) -> None:

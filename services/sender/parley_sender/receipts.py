@@ -15,8 +15,8 @@ from parley.step import Arrived, Caused
 from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
-    "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, reason, parts, attempt, segments, provider_id,"
-    " started_at"
+    "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, reason, parts, parts_done, attempt, segments,"
+    " provider_id, started_at"
 )
 """What is read of a delivery to tell of a change."""
 
@@ -29,6 +29,10 @@ class Change:
     row: asyncpg.Record
     told: Told
     at: datetime
+
+    @property
+    def reason(self) -> str | None:
+        return reason(self.told.code, self.row["reason"], self.row["parts_done"], self.row["parts"])
 
 
 async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]]) -> list[Caused]:
@@ -113,7 +117,7 @@ async def _park(connection: Connection, early: Iterable[ReceiptReceived]) -> Non
 
 
 async def _move(connection: Connection, changes: Iterable[Change]) -> None:
-    rows = [(change.row["message_id"], change.told.status, reason(change.told.code)) for change in changes]
+    rows = [(change.row["message_id"], change.told.status, change.reason) for change in changes]
     if rows:
         await connection.execute(
             "UPDATE deliveries SET status = new.status, reason = new.reason, changed_at = now()"
@@ -122,15 +126,15 @@ async def _move(connection: Connection, changes: Iterable[Change]) -> None:
         )
 
 
-def reason(code: str | None) -> str | None:
-    """A provider's code as the reason of a status."""
-    return f"provider:{code}" if code else None
+def reason(code: str | None, before: str | None, done: int, parts: int) -> str | None:
+    """The reason of a status that a receipt says: the provider's code. Of a message that left in part it stays to be read why the rest did not."""
+    return f"provider:{code}" if code else before if 0 < done < parts else None
 
 
 def _changed(change: Change) -> DeliveryChanged:
     row = change.row
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
-        campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=reason(change.told.code), attempt=row["attempt"],
+        campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=change.reason, attempt=row["attempt"],
         segments=row["segments"], provider_id=row["provider_id"], at=change.at,
     )  # fmt: skip
