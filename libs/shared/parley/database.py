@@ -35,8 +35,11 @@ class SchemaError(RuntimeError):
 
 
 async def connect(dsn: str, schema: str, *, size: int = 8) -> Pool:
-    """A pool whose connections live in `schema`. Raises what asyncpg raises when there is no database."""
-    return await asyncpg.create_pool(dsn, min_size=1, max_size=size, timeout=10, command_timeout=60, server_settings=_session(schema))
+    """A pool whose connections live in `schema`. Raises what asyncpg raises when there is no database.
+
+    One connection is made at once, and none is kept by force: while the database is away asyncpg would try again and again, a trace each time.
+    """
+    return await asyncpg.create_pool(dsn, init_size=1, min_size=0, max_size=size, timeout=10, command_timeout=60, server_settings=_session(schema))
 
 
 async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
