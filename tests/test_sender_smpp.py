@@ -154,25 +154,24 @@ def test_a_break_in_the_middle_makes_unknown_and_nothing_twice(desk):
 
 
 def test_messages_wait_for_an_operator_that_is_away(desk):
-    """Nobody spends an attempt while there is no bind; when the operator is back, the bind is too."""
+    """Nobody spends an attempt while there is no bind, and a gauge says that there is none; when the operator is back, the bind is too."""
 
     async def main():
         async with desk.open() as one:
-            await one.bound()
+            await until(lambda: stands(one, 1), "a gauge that says so")
             await one.smsc.stop()
-            await until(lambda: unbound(one), "the end of the bind")
+            await until(lambda: stands(one, 0), "the end of the bind")
             await one.ask("0", "1")
             await one.ends(queued=2)
             await one.smsc.start()
             await one.ends(sent=2)
             attempts = await one.one.context.pool.fetch("SELECT outcome FROM attempts")
-            return one.smsc.texts, [row["outcome"] for row in attempts]
+            return one.smsc.texts, [row["outcome"] for row in attempts], await stands(one, 1)
 
-    async def unbound(one: Desk) -> bool:
-        lanes = next(worker for worker in one.one.workers if hasattr(worker, "_lanes"))
-        return not any(lane.clients.binds.ready(lane.account) for lane in lanes._lanes.values())
+    async def stands(one: Desk, bound: int) -> bool:
+        return bound == one.one.context.metrics.registry.get_sample_value("parley_smpp_bound", {"lane": "op"})
 
-    assert (["0", "1"], ["accepted"] * 2) == asyncio.run(main())
+    assert (["0", "1"], ["accepted"] * 2, True) == asyncio.run(main())
 
 
 def test_an_operator_that_never_answers_leaves_unknown(desk, monkeypatch):

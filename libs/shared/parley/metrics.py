@@ -35,6 +35,7 @@ class Metrics:
     queue_age_seconds: Gauge = field(init=False)
     attempts: Counter = field(init=False)
     throttle_seconds: Counter = field(init=False)
+    smpp_bound: Gauge = field(init=False)
     end_to_end_seconds: Histogram = field(init=False)
     campaign_rate: Gauge = field(init=False)
 
@@ -72,6 +73,9 @@ class Metrics:
             "queue_age_seconds": gauge("queue_age_seconds", "Age of the oldest message waiting that is due", ("lane", "purpose")),
             "attempts": counter("attempts", "Calls to providers by outcome", ("lane", "outcome")),
             "throttle_seconds": counter("throttle_seconds", "Time that lanes waited for their own rate or a provider's 429", ("lane", "cause")),
+            "smpp_bound": gauge(
+                "smpp_bound", "Whether the bind at the operator stands: 1, else 0; each lane is bound by the process that drives it", ("lane",)
+            ),
             "end_to_end_seconds": histogram("end_to_end_seconds", "From the webhook's arrival to the provider's answer", ("purpose",), LATENCY),
             "campaign_rate": gauge(
                 "campaign_rate", "Rates of recent campaigns, people over delivered", ("tenant", "campaign", "channel", "variant", "rate")

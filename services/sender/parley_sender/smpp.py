@@ -33,6 +33,9 @@ class Bind:
     session: Session | None = None
     """The connection, while it is bound."""
 
+    def __post_init__(self) -> None:
+        self._stands(None)
+
     async def submit(self, request: HttpRequest, within: float) -> Outcome:
         """What one submit_sm comes to, under the id by which receipts find it."""
         if self.session is None:
@@ -67,11 +70,15 @@ class Bind:
         try:
             await session.bind()
             log.info("bound", lane=self.account.name, connection=session.name)
-            self.session = session
+            self._stands(session)
             await session.serve()
         finally:
-            self.session = None
+            self._stands(None)
             await session.end()
+
+    def _stands(self, session: Session | None) -> None:
+        self.session = session
+        self.context.metrics.smpp_bound.labels(self.account.name).set(session is not None)
 
 
 @dataclass
