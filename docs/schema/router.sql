@@ -1,6 +1,19 @@
 -- The schema `router` as its migrations make it, tables and indexes by name. Why each thing is there stands in the migrations.
 -- Made by `make docs`.
 
+CREATE TABLE calls (
+    contact_id uuid NOT NULL,
+    token text NOT NULL,
+    tenant text NOT NULL,
+    service text NOT NULL,
+    wanted jsonb NOT NULL,
+    attempt integer NOT NULL DEFAULT 0,
+    asked_at timestamp with time zone,
+    due_at timestamp with time zone NOT NULL,
+    CONSTRAINT calls_pkey PRIMARY KEY (contact_id, token)
+);
+CREATE INDEX calls_by_due ON calls USING btree (service, due_at);
+
 CREATE TABLE contacts (
     key uuid NOT NULL,
     tenant text NOT NULL,
@@ -24,8 +37,26 @@ CREATE TABLE cursors (
     CONSTRAINT cursors_pkey PRIMARY KEY (stage, topic, partition)
 ) WITH (fillfactor=50);
 
+CREATE TABLE flow_runs (
+    tenant text NOT NULL,
+    flow text NOT NULL,
+    version integer NOT NULL,
+    writer integer NOT NULL,
+    waiting bigint NOT NULL,
+    CONSTRAINT flow_runs_pkey PRIMARY KEY (tenant, flow, version, writer)
+) WITH (fillfactor=50);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     applied_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT migrations_pkey PRIMARY KEY (name)
 );
+
+CREATE TABLE timers (
+    contact_id uuid NOT NULL,
+    token text NOT NULL,
+    tenant text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    CONSTRAINT timers_pkey PRIMARY KEY (contact_id, token)
+);
+CREATE INDEX timers_by_due ON timers USING btree (due_at);

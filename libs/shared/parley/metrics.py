@@ -38,6 +38,11 @@ class Metrics:
     smpp_bound: Gauge = field(init=False)
     end_to_end_seconds: Histogram = field(init=False)
     campaign_rate: Gauge = field(init=False)
+    timers: Counter = field(init=False)
+    timer_lateness_seconds: Histogram = field(init=False)
+    calls: Counter = field(init=False)
+    call_seconds: Histogram = field(init=False)
+    flows_refused: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, meaning: str, labels: Sequence[str]) -> Counter:
@@ -80,6 +85,13 @@ class Metrics:
             "campaign_rate": gauge(
                 "campaign_rate", "Rates of recent campaigns, people over delivered", ("tenant", "campaign", "channel", "variant", "rate")
             ),
+            "timers": counter("timers", "Timers of flows that were due and put on the bus", ()),
+            "timer_lateness_seconds": histogram(
+                "timer_lateness_seconds", "How late the first timer of a page was published; a page has up to 500", (), LATENCY
+            ),
+            "calls": counter("calls", "Calls that flows asked for, by how they ended; `again` is tried once more", ("service", "outcome")),
+            "call_seconds": histogram("call_seconds", "Time of one call that a flow asked for", ("service",), LATENCY),
+            "flows_refused": gauge("flows_refused", "Files of flows that are refused, while the last good version stays in force", ()),
         }
         for name, metric in catalogue.items():
             object.__setattr__(self, name, metric)
