@@ -38,7 +38,7 @@ from parley.optwords import wish
 from parley.wire import caused_id
 from parley_router.catalogue import Book, load
 from parley_router.decide import Inbound, decide, decided
-from parley_router.flow import Ask, Escalate, Say
+from parley_router.steps import Ask, Escalate, Say
 from parley_router.state import ContactState, labels
 
 HERE = Path(__file__).parent

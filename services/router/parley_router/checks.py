@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from parley.optwords import wish
-from parley_router.flow import AnyStep, Ask, Branch, Escalate, Flow, Remember, Say, Text, falls_through, targets
+from parley_router.flow import Flow
 from parley_router.language import plain
 from parley_router.state import PROFILE, REFERENCE
+from parley_router.steps import AnyStep, Ask, Booked, Branch, Call, Escalate, Recommend, Say, Set, Text, falls_through, targets
 from parley_router.templates import Texts
 
 Place = tuple[str | int, ...]
@@ -15,7 +16,7 @@ Place = tuple[str | int, ...]
 Complaint = tuple[Place, str]
 
 ORDER = ("number", "status")
-WHOLE = ("language", "channel")
+WHOLE = ("language", "channel", "contact")
 """Names that stand alone, without a part after a dot."""
 
 
@@ -59,14 +60,14 @@ def _starts(flow: Flow, beside: Sequence[Flow]) -> Iterator[Complaint]:
             elif claimed := [one.flow for one in others if key in _keywords([one])]:
                 yield place, f"the word {word!r} also starts {', '.join(claimed)}"
             seen.add(key)
-    for what in ("event", "welcome", "fallback"):
+    for what in ("welcome", "fallback"):
         value = getattr(flow.start, what)
         if value and (same := [one.flow for one in others if getattr(one.start, what) == value]):
             yield ("start", what), f"{', '.join(same)} starts by the same {what}"
 
 
 def _starter(flow: Flow) -> bool:
-    return bool(flow.start.keywords or flow.start.event or flow.start.welcome or flow.start.fallback)
+    return bool(flow.start.said or flow.start.own)
 
 
 def _begun(first: Iterable[Flow], beside: Sequence[Flow]) -> list[Flow]:
@@ -121,7 +122,7 @@ def _reached(flow: Flow) -> set[int]:
 
 
 def _texts_of(step: AnyStep) -> Iterator[tuple[Place, Text]]:
-    if isinstance(step, Say | Ask | Escalate) and step.say:
+    if isinstance(step, Say | Ask | Escalate | Booked) and step.say:
         yield ("say",), step.say
     if isinstance(step, Say):
         yield from ((("variants", name), text) for name, text in step.variants.items())
@@ -162,8 +163,8 @@ def _names(flow: Flow, step: AnyStep, beside: Sequence[Flow], texts: Texts) -> I
     templates = [((*where, language), words) for where, text in _texts_of(step) for language, words in text.items()]
     if isinstance(step, Say):
         templates += [(("media", place, "url"), one.url) for place, one in enumerate(step.media)]
-    if isinstance(step, Remember):
-        templates += [(("remember", name), text) for name, text in step.remember.items()]
+    if isinstance(step, Set):
+        templates += [(("set", name), text) for name, text in step.set.items() if isinstance(text, str)]
     asked = [(where, name) for where, text in templates for name in texts.names(text)] if not (wrong := _broken(templates, texts)) else []
     yield from wrong
     if isinstance(step, Branch):
@@ -182,8 +183,15 @@ def _broken(templates: Iterable[tuple[Place, str]], texts: Texts) -> list[Compla
 
 def _filled(flow: Flow, beside: Sequence[Flow]) -> dict[str, set[str]]:
     """What texts of a flow may name, by group; `*`: whatever comes. Slots go along to other flows, so those of all count."""
-    kept = [name.partition(".")[::2] for one in beside for step in one.steps if isinstance(step, Remember) for name in step.remember]
-    asked = {step.ask for one in beside for step in one.steps if isinstance(step, Ask)}
+    kept = [name.partition(".")[::2] for one in beside for step in one.steps if isinstance(step, Set) for name in step.set]
+    kept += [name.partition(".")[::2] for one in beside for step in one.steps if isinstance(step, Call) for name in step.keep]
+    steps = [step for one in beside for step in one.steps]
+    asked = {step.ask.removeprefix("profile.") for step in steps if isinstance(step, Ask)}
+    asked |= {step.keep for step in steps if isinstance(step, Recommend)} | (
+        {"booking"} if any(isinstance(step, Booked) for step in steps) else set()
+    )
+    asked |= {name for one in beside for name in one.parameters} | {"reply"}
+    kept += [("profile", step.ask.removeprefix("profile.")) for step in steps if isinstance(step, Ask) and step.ask.startswith("profile.")]
     names = {
         "profile": {*PROFILE, REFERENCE, *(name for group, name in kept if group == "profile")},
         "slot": {*asked, *(name for group, name in kept if group == "slot")},
@@ -191,6 +199,6 @@ def _filled(flow: Flow, beside: Sequence[Flow]) -> dict[str, set[str]]:
         "tag": {"*"},
         **{one: {""} for one in WHOLE},
     }
-    if flow in _begun([one for one in beside if one.start.event], beside):
+    if flow in _begun([one for one in beside if one.start.own], beside):
         names["event"] = {"*"}
     return {group: parts for group, parts in names.items() if parts}

@@ -195,9 +195,9 @@ def _number(found: object) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def find(known: Mapping[str, Any], name: str) -> object | None:
+def find(known: Any, name: str) -> object | None:
     """What stands under a dotted name, at any depth: `event.address.city`, `slot.picks.0.title`."""
-    found: Any = known
+    found: object = known
     for part in name.split("."):
         if isinstance(found, Mapping):
             found = found.get(part)

@@ -60,7 +60,7 @@ class Position(Value):
     """Where a contact stands in a flow: the flow and the version it began with, the step it waits at, and what is known so far.
 
     `token`: by it a timer, or the answer to `call`, is known as the one that is waited for. `phase`: how far a step that does several things has come.
-    `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far.
+    `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far. `shown`: the question asked.
     """
 
     flow: str
@@ -78,6 +78,7 @@ class Position(Value):
     said: tuple[UUID, ...] = ()
     replying: bool = False
     taken: int = 0
+    shown: str | None = None
 
 
 class Planned(Frozen):
@@ -93,6 +94,7 @@ class Watched(Frozen):
     event: str
     flow: str
     step: str
+    place: int
     campaign: str | None = None
     variant: str | None = None
     since: AwareDatetime
@@ -194,7 +196,9 @@ class ContactState(Known):
     unanswered: int = 0
 
     def timers(self) -> dict[str, datetime]:
-        """When what waits for a time is due, by token."""
+        """When what waits for a time is due, by token. Who is part of another waits for nothing."""
+        if self.into is not None:
+            return {}
         found = {one.token: one.due for one in self.runs if one.token is not None and one.due is not None}
         if (asked := self.position) is not None and asked.token is not None and asked.due is not None:
             found[asked.token] = asked.due
@@ -202,6 +206,8 @@ class ContactState(Known):
 
     def calls(self) -> dict[str, Wanted]:
         """What is to be asked outside, by token."""
+        if self.into is not None:
+            return {}
         found = {one.token: one.call for one in self.runs if one.token is not None and one.call is not None}
         return found | {self.unread.token: self.unread.call} if self.unread is not None else found
 

@@ -457,7 +457,7 @@ def falls_through(step: AnyStep) -> bool:
         case Split():
             return any(one.go is None for one in step.variants.values())
         case Wait():
-            reactions = (*step.events, *(one for one in (step.reply, step.click) if one))
-            return step.go is None or any(one.go is None for one in reactions)
+            reactions = [step.go, *(one.go for one in step.events), *(one.go for one in (step.reply, step.click) if one)]
+            return None in reactions
         case _:
             return True

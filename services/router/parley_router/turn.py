@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from parley.contracts import Channel, ConsentChanged, ConsentState, Content, ConversationChanged, Data, Envelope, MessageRequested, Purpose
+from parley.contracts import (
+    Channel,
+    ConsentChanged,
+    ConsentState,
+    Content,
+    ConversationChanged,
+    Data,
+    Envelope,
+    Location,
+    MessageRequested,
+    Proof,
+    Purpose,
+)  # fmt: skip
 from parley.wire import caused_id
-from parley_router import merging
+from parley_router import daytime, merging
 from parley_router.catalogue import Book, Shelf
-from parley_router.engine import Said
 from parley_router.language import spoken
+from parley_router.phrases import PHRASES, Phrase
 from parley_router.state import ContactState, Conversation
+from parley_router.walk import Said, Scene
 
 SILENCE = timedelta(hours=24)
 """After so long without a word, what is said begins a new conversation."""
 
+COSTLY = (Channel.SMS, Channel.MMS)
+"""Channels on which every segment costs: there the short text of a step is said."""
+SILENT, SILENT_AFTER = "silent", 5
+"""The tag of who never writes, and after how many messages said on our own."""
 Notice = Literal["opted_out", "opted_in", "help"]
-NOTICES: dict[Notice | Literal["handed_over"], dict[str, str]] = {
-    "opted_out": {
-        "ko": "수신거부 처리되었습니다. 더 이상 메시지를 보내지 않습니다. 다시 받으시려면 '수신동의'를 보내 주세요.",
-        "en": "You are unsubscribed and will receive no more messages. Reply START to receive them again.",
-    },
-    "opted_in": {
-        "ko": "수신동의 처리되었습니다. 언제든지 '수신거부'를 보내 중단하실 수 있습니다.",
-        "en": "You are subscribed again. Reply STOP at any time to unsubscribe.",
-    },
-    "help": {
-        "ko": "자동으로 응답하는 서비스입니다. 상담원 연결은 '상담원', 수신거부는 '수신거부'를 보내 주세요.",
-        "en": "This is an automated service. Reply AGENT to talk to a person, STOP to unsubscribe.",
-    },
-    "handed_over": {
-        "ko": "상담원에게 연결해 드릴게요. 잠시만 기다려 주세요.",
-        "en": "I am handing you over to a person. One moment, please.",
-    },
-}
-"""What the router says without a flow: the answers that the law asks for (see `MessageRequested.notice`), and that a person takes over."""
+"""The answers that the law asks for: see `MessageRequested.notice`."""
 
 
 @dataclass
@@ -55,6 +54,14 @@ class Turn:
     results: list[Data] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What could not be done, in a sentence each: for the log, it is nobody's event."""
+    unanswered_yet: bool = True
+    """Whether the conversation was not told yet that the customer got an answer."""
+    agreed: list[tuple[Purpose, ConsentState]] = field(default_factory=list)
+    """Consents that changed, but not by a flow: they may begin flows."""
+
+    def scene(self, text: str = "", tapped: str | None = None, location: Location | None = None, entities: Mapping[str, str] | None = None) -> Scene:
+        """What a walk starts from now."""
+        return Scene(self.book, self.shelf, self.contact, self.state, self.at, self.event.id, text, tapped, location, entities or {})
 
     def update(self, **changes: object) -> None:
         self.state = self.state.but(**changes)
@@ -92,8 +99,10 @@ class Turn:
             )
         )
 
-    def consent(self, channel: Channel, address: str | None, purposes: Iterable[Purpose], state: ConsentState, source: str) -> bool:
-        """Changes consents; whether anything is other than before. Who wants nothing more also ends what was being talked about."""
+    def consent(
+        self, channel: Channel, address: str | None, purposes: Iterable[Purpose], state: ConsentState, source: str, proof: Proof | None = None
+    ) -> bool:
+        """Changes consents; whether anything is other than before. Who wants nothing more also ends what was being talked about, and all that waits."""
         purposes, before = tuple(purposes), self.state
         self.state = before.with_consent(channel, purposes, state, self.at)
         if all(self.state.consent(channel, one) is before.consent(channel, one) for one in purposes):
@@ -101,28 +110,49 @@ class Turn:
         for contact in (self.contact, *merging.parts(self.state)):  # what still leaves for a former contact asks for that one's consent
             for one in purposes:
                 self.results.append(
-                    ConsentChanged(contact_id=contact, channel=channel, address=address, purpose=one, state=state, source=source, at=self.at)
+                    ConsentChanged(
+                        contact_id=contact, channel=channel, address=address, purpose=one, state=state, source=source, proof=proof, at=self.at
+                    )
                 )
+        if source != "flow":
+            self.agreed += [(one, state) for one in purposes if self.state.consent(channel, one) is not before.consent(channel, one)]
         if self.state.opted_out(channel):
-            self.update(position=None, misses=0)
+            self.update(position=None, misses=0, unread=None, offered=None)
         return True
 
-    def request(self, content: Content, purpose: Purpose, said: Said | None = None) -> bool:
-        """A message, on the channel of the last message in or another that is known; False where all of them are refused for this purpose."""
+    def request(self, content: Content, purpose: Purpose, said: Said | None = None) -> UUID | None:
+        """A message, on the channel of the last message in or another that is known; None where all of them are refused for this purpose.
+
+        What is said on our own at night waits for the morning, unless the flow is urgent.
+        """
         state = self.state
         channels = state.reach(purpose)
         if not channels:
-            return False
+            return None
+        if said is not None and said.short is not None and channels[0] in COSTLY:
+            content = content.model_copy(update={"text": said.short})
         account = state.account if channels[0] is state.channel else None
-        self._requested(content, purpose, channels, account, {one: state.place(one, purpose) for one in channels}, None, said)
-        return True
+        later = self._morning(said) if purpose is not Purpose.REPLY else None
+        number = self._requested(content, purpose, channels, account, {one: state.place(one, purpose) for one in channels}, None, said, later)
+        if purpose is not Purpose.REPLY:
+            self._unanswered()
+        return number
+
+    def _morning(self, said: Said | None) -> datetime | None:
+        return None if said is None or said.flow.urgent else daytime.next_daytime(self.scene().local)
+
+    def _unanswered(self) -> None:
+        """Counts what was said on our own; who never writes is tagged, so that flows can change the channel or stop."""
+        count = self.state.unanswered + 1
+        silent = count >= SILENT_AFTER and SILENT not in self.state.tags
+        self.update(unanswered=count, **({"tags": (*self.state.tags, SILENT)} if silent else {}))
 
     def notice(self, notice: Notice, channel: Channel, account: str, address: str) -> None:
         """The answer that the law asks for, where the wish came from."""
         self._requested(Content(text=self.words(notice)), Purpose.REPLY, (channel,), account, {channel: address}, notice, None)
 
-    def words(self, name: Notice | Literal["handed_over"]) -> str:
-        return spoken(NOTICES[name], self.state.language, self.shelf.languages)
+    def words(self, name: Phrase) -> str:
+        return spoken(PHRASES[name], self.state.language, self.shelf.languages)
 
     def _requested(
         self,
@@ -133,23 +163,27 @@ class Turn:
         addresses: dict[Channel, str],
         notice: Notice | None,
         said: Said | None,
-    ) -> None:
+        not_before: datetime | None = None,
+    ) -> UUID:
         conversation = self.state.conversation
         going_on = conversation is not None and (conversation.waiting or self.at - conversation.last_at < SILENCE)
+        number = caused_id(self.event.id, len(self.results))
         self.results.append(
             MessageRequested(
                 contact_id=self.contact,
-                message_id=caused_id(self.event.id, len(self.results)),
+                message_id=number,
                 purpose=purpose,
                 channels=channels,
                 account=account,
                 addresses=addresses,
                 content=content,
                 notice=notice,
-                campaign=said.flow.campaign if said else None,
+                campaign=said.campaign if said else None,
                 variant=said.variant if said else None,
                 flow=f"{said.flow.flow}@{said.flow.version}" if said else None,
                 step=said.step if said else None,
                 conversation_id=conversation.id if conversation is not None and going_on else None,
+                not_before=not_before.astimezone(UTC) if not_before else None,
             )
         )
+        return number

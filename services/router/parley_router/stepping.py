@@ -1,0 +1,411 @@
+"""What each kind of step does to a walk. Pure; the walk changes as it goes, and what is to happen outside is among its effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, assert_never
+from urllib.parse import quote
+
+from parley.contracts import Card, Content, Media
+from parley_router import daytime
+from parley_router.answers import fitting
+from parley_router.conditions import holds
+from parley_router.language import spoken
+from parley_router.state import Frame, Wanted, Watched
+from parley_router.steps import (
+    Ask,
+    Booked,
+    Branch,
+    Call,
+    Consent,
+    Do,
+    End,
+    Escalate,
+    File,
+    Go,
+    Goal,
+    Recommend,
+    Reply,
+    Say,
+    Set,
+    Split,
+    Tagged,
+    Text,
+    Wait,
+)
+from parley_router.steps import Card as CardEntry
+from parley_router.templates import Unfilled
+from parley_router.walk import Agreed, Escalated, Left, Said, Walk, choices_of, drawn, variant_of
+
+MAX_STEPS = 50
+"""Steps for one event at most: a flow that leads in circles ends here."""
+MAX_TAKEN = 5000
+"""Steps of one run at most, over all events."""
+MAX_DEPTH = 5
+KEPT = 500
+"""Characters of an answer or a value that are kept."""
+SHOWN = 1000
+"""Characters of a question that are kept as the proof of a consent."""
+TAGS = 50
+
+
+def walked(walk: Walk) -> Walk:
+    """Steps until the flow waits, ends, fails at a text that cannot be filled in, or has taken too many steps."""
+    for _ in range(MAX_STEPS):
+        if walk.step >= len(walk.flow.steps) and not _returned(walk):
+            return walk
+        walk.taken += 1
+        if walk.taken > MAX_TAKEN:
+            return walk.failed(f"more than {MAX_TAKEN} steps in all; does it ever end?")
+        try:
+            if _step(walk):
+                return walk
+        except Unfilled as error:
+            return walk.failed(str(error))
+    return walk.failed(f"more than {MAX_STEPS} steps for one event; does it lead in a circle?")
+
+
+def _returned(walk: Walk) -> bool:
+    """Back to the flow that ran this one, if there is one and its version still exists."""
+    while walk.stack:
+        frame, walk.stack = walk.stack[-1], walk.stack[:-1]
+        flow = walk.shelf.of(frame.flow, frame.version)
+        if flow is None:
+            continue
+        taken = {name: walk.slots[name] for name in frame.keep if name in walk.slots}
+        walk.flow, walk.step, walk.slots, walk.variant = flow, frame.step, {**frame.slots, **taken}, frame.variant
+        walk.tries, walk.phase = 0, ""
+        if walk.step < len(flow.steps):
+            return True
+    return False
+
+
+def _step(walk: Walk) -> bool:
+    """Takes one step; whether the walk is over by it."""
+    step = walk.flow.steps[walk.step]
+    match step:
+        case Say():
+            _say(walk, step)
+        case Ask():
+            return _ask(walk, step)
+        case Set():
+            _set(walk, step)
+        case Tagged():
+            kept = [one for one in walk.tags if one not in step.remove]
+            walk.tags = tuple(dict.fromkeys((*kept, *step.tag)))[:TAGS]
+        case Consent():
+            walk.effects.append(Agreed(step.consent, step.state, walk.flow.flow, walk.step_name, walk.shown, walk.scene.text[:KEPT] or None))
+        case Branch():
+            asked = walk.asked()
+            go(walk, next((case.go for case in step.branch if holds(case.when, asked)), step.otherwise))
+            return False
+        case Split():
+            walk.variant = drawn(step.split, {name: one.weight for name, one in step.variants.items()}, walk.scene.contact)
+            go(walk, step.variants[walk.variant].go)
+            return False
+        case Goal():
+            _goal(walk, step)
+        case Wait():
+            return _wait(walk, step)
+        case Call() | Recommend() | Booked() | Reply():
+            return ask_outside(walk, step)
+        case Escalate():
+            if step.say:
+                told(walk, step.say)
+            walk.effects.append(Escalated(step.escalate, walk.flow.flow, told=step.say is not None))
+            return True
+        case Do():
+            return _do(walk, step)
+        case Go():
+            go(walk, step.go)
+            return False
+        case End():
+            walk.step = len(walk.flow.steps)
+            return False
+        case _:
+            assert_never(step)
+    go(walk, None)
+    return False
+
+
+def go(walk: Walk, target: str | None) -> None:
+    """To the step of that id, to the beginning of another flow (which takes what is known along and does not come back), or to the next step."""
+    walk.tries, walk.phase = 0, ""
+    if target is None:
+        walk.step += 1
+    elif not target.startswith("flow/"):
+        walk.step = walk.flow.index(target) or 0
+    else:
+        found = walk.shelf.flows.get(target.removeprefix("flow/"))
+        if found is None:  # an older version may lead to a flow that there is no more
+            walk.step = len(walk.flow.steps)
+            return
+        walk.flow, walk.step, walk.stack = found, 0, ()
+        walk.slots = {**found.parameters, **walk.slots}
+        walk.variant = variant_of(found, walk.scene.contact) or (walk.variant if found.campaign == walk.flow.campaign else None)
+
+
+def _do(walk: Walk, step: Do) -> bool:
+    """Into another flow, to come back to the next step."""
+    found = walk.shelf.flows.get(step.do.removeprefix("flow/"))
+    if found is None or len(walk.stack) >= MAX_DEPTH:
+        walk.failed(
+            f"{step.do} cannot be run here: " + (f"flows run flows more than {MAX_DEPTH} deep" if found else "there is no such flow any more")
+        )
+        return True
+    known = walk.known()
+    given = {name: rendered(walk, text, known)[:KEPT] for name, text in step.given.items()}
+    frame = Frame(flow=walk.flow.flow, version=walk.flow.version, step=walk.step + 1, slots=walk.slots, keep=step.keep, variant=walk.variant)
+    walk.stack = (*walk.stack, frame)
+    walk.flow, walk.step, walk.slots, walk.tries, walk.phase = found, 0, {**found.parameters, **given}, 0, ""
+    walk.variant = variant_of(found, walk.scene.contact) or walk.variant
+    return False
+
+
+# --- saying ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _say(walk: Walk, step: Say) -> None:
+    text = step.say or step.variants.get(walk.variant or "") or next(iter(step.variants.values()))
+    told(walk, text, step.media, short=step.short, choices=bool(step.choices), cards=_cards(walk, step))
+
+
+def told(
+    walk: Walk, text: Text, files: Sequence[File] = (), *, short: Text | None = None, choices: bool = False, cards: tuple[Card, ...] = ()
+) -> str:
+    """Says a text of the step; gives what was said."""
+    words = spoken(text, walk.language, walk.shelf.languages)
+    brief = spoken(short, walk.language, walk.shelf.languages) if short else None
+    # What is known is put together only where a text asks for it: most do not.
+    known = walk.known() if "{" in words or files or (brief and "{" in brief) else {}
+    content = Content(
+        text=rendered(walk, words, known),
+        media=tuple(Media(kind=one.kind, url=rendered(walk, one.url, known)) for one in files),
+        choices=walk.shelf.choices(walk.flow, walk.step, walk.language) if choices else (),
+        cards=cards,
+    )
+    say(walk, content, rendered(walk, brief, known) if brief else None)
+    return content.text
+
+
+def say(walk: Walk, content: Content, short: str | None = None) -> None:
+    """Says this, as the step where the walk stands."""
+    campaign = walk.flow.campaign
+    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, campaign, short, walk.replying))
+
+
+def rendered(walk: Walk, text: str, known: Mapping[str, Any]) -> str:
+    """The text, filled in."""
+    return walk.scene.book.texts.render(text, known) if "{" in text else text
+
+
+def _cards(walk: Walk, step: Say) -> tuple[Card, ...]:
+    if not step.cards and step.each is None:
+        return ()
+    known = walk.known()
+    found = [_card(walk, one, known) for one in step.cards]
+    items = walk.slots.get(step.each) if step.each else None
+    if isinstance(items, list):
+        found += [_item(one) for one in items if isinstance(one, dict) and one.get("title")]
+    return tuple(found[:10])
+
+
+def _card(walk: Walk, card: CardEntry, known: Mapping[str, Any]) -> Card:
+    languages = walk.shelf.languages
+    return Card(
+        title=rendered(walk, spoken(card.title, walk.language, languages), known)[:KEPT],
+        text=rendered(walk, spoken(card.text, walk.language, languages), known) if card.text else "",
+        image=rendered(walk, card.image, known) if card.image else None,
+        url=rendered(walk, card.url, known) if card.url else None,
+    )
+
+
+def _item(item: Mapping[str, Any]) -> Card:
+    """A card of what a service recommends; links that are none are left out."""
+    links = {name: item[name] for name in ("image", "url") if str(item.get(name, "")).startswith("https://")}
+    lines = [str(item[name]) for name in ("text", "price") if item.get(name) not in (None, "")]
+    return Card(title=str(item["title"])[:KEPT], text="\n".join(lines)[:2000], **links)
+
+
+# --- asking and keeping ----------------------------------------------------------------------------------------------------------------
+
+
+def _ask(walk: Walk, step: Ask) -> bool:
+    """Asks, unless the answer is known already."""
+    if (name := step.ask.removeprefix("profile.")) != step.ask and walk.profile.get(name):
+        go(walk, _leads(step, walk.profile[name]))
+        return False
+    given = walk.scene.entities.get(step.entity) if step.entity else None
+    if given is not None and (value := answer(walk, step, given, None)) is not None:
+        keep(walk, step, value)
+        go(walk, _leads(step, value))
+        return False
+    walk.shown = told(walk, step.say, short=step.short, choices=bool(step.choices))[:SHOWN]
+    waiting_for_answer(walk, step)
+    return True
+
+
+def waiting_for_answer(walk: Walk, step: Ask) -> None:
+    """The walk waits for a reply; with `within`, also for the time to be over, counted from the first asking."""
+    walk.waits, origin = "reply", walk.origin
+    if step.within is None:
+        return
+    if walk.tries and origin is not None and origin.token is not None:
+        walk.token, walk.due = origin.token, origin.due
+    else:
+        walk.token, walk.due = walk.mint(), walk.scene.at + step.within
+
+
+def answer(walk: Walk, step: Ask, text: str, tapped: str | None) -> str | None:
+    """The answer as it is kept, or None when it does not fit."""
+    return fitting(step, text, tapped, walk.scene.location, walk.scene.local, walk.shelf.region)
+
+
+def keep(walk: Walk, step: Ask, value: str) -> None:
+    """Keeps an answer where the step says."""
+    name = step.ask.removeprefix("profile.")
+    if name != step.ask:
+        walk.profile = {**walk.profile, name: value}
+    walk.slots[name] = value
+
+
+def _leads(step: Ask, value: str) -> str | None:
+    return next((one.go for one in step.choices if one.id == value), None)
+
+
+def answered(walk: Walk, step: Ask, value: str) -> Walk:
+    """Goes on with the answer."""
+    keep(walk, step, value)
+    go(walk, _leads(step, value))
+    return walked(walk)
+
+
+def _set(walk: Walk, step: Set) -> None:
+    known = walk.known()
+    for name, given in step.set.items():
+        group, _, key = name.partition(".")
+        value = rendered(walk, given, known).strip()[:KEPT] if isinstance(given, str) else given
+        if group == "profile":
+            walk.profile = {one: text for one, text in walk.profile.items() if one != key} | ({key: str(value)} if value != "" else {})
+        elif value != "":
+            walk.slots[key] = value
+        else:
+            walk.slots.pop(key, None)
+
+
+def _goal(walk: Walk, step: Goal) -> None:
+    at = walk.scene.at
+    flow = f"{walk.flow.flow}@{walk.flow.version}"
+    walk.effects.append(Watched(
+        event=step.goal, flow=flow, step=walk.step_name, place=walk.step, campaign=walk.flow.campaign, variant=walk.variant, since=at, until=at + step.within
+    ))  # fmt: skip
+
+
+def left(walk: Walk) -> Walk:
+    """The customer leaves the question: to where the flow says, else it ends with a word."""
+    if walk.flow.left is None:
+        walk.effects.append(Left())
+        return walk
+    go(walk, walk.flow.left)
+    return walked(walk)
+
+
+# --- waiting ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _wait(walk: Walk, step: Wait) -> bool:
+    """Waits until the time, unless that has passed already."""
+    due = _until(walk, step)
+    if due <= walk.scene.at:
+        go(walk, step.go)
+        return False
+    walk.waits, walk.token, walk.due = "else", walk.mint(), due
+    return True
+
+
+def _until(walk: Walk, step: Wait) -> datetime:
+    span, moment = step.wait, walk.scene.local
+    if span.until is not None:
+        moment = _moment(rendered(walk, span.until, walk.known()), moment) - (span.before or timedelta())
+    elif span.length is not None:
+        moment += span.length
+    if span.at is not None or span.days is not None:
+        moment = daytime.next_at(moment, span.at, span.days)
+    return moment.astimezone(UTC)
+
+
+def _moment(text: str, near: datetime) -> datetime:
+    """The moment that a text says, in ISO 8601; without a zone, or as a date alone, it is the contact's. Raises `Unfilled`."""
+    try:
+        found = datetime.combine(date.fromisoformat(text.strip()), time()) if len(text.strip()) == 10 else datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise Unfilled(f"{text!r} is no date or moment: write it as 2026-11-25 or 2026-11-25T10:00") from error
+    return found.replace(tzinfo=near.tzinfo) if found.tzinfo is None else found.astimezone(near.tzinfo)
+
+
+# --- asking services -------------------------------------------------------------------------------------------------------------------
+
+
+def ask_outside(walk: Walk, step: Call | Recommend | Booked | Reply) -> bool:
+    """Waits for what a service answers; it comes back as an event."""
+    known = walk.known()
+    match step:
+        case Call():
+            wanted = Wanted(
+                kind="http", service=step.call, method=step.method, path=_path(walk, step.path, known), body=_body(walk, step.body, known)
+            )
+        case Recommend():
+            wanted = Wanted(kind="http", service=step.recommend, path=_path(walk, step.path, known))
+        case Booked():
+            wanted, walk.phase = Wanted(kind="http", service=step.book, path=_path(walk, step.path, known)), "free"
+        case Reply():
+            wanted = Wanted(kind="answer", text=walk.scene.text[:KEPT], language=walk.language)
+    wait_for(walk, wanted)
+    return True
+
+
+def wait_for(walk: Walk, wanted: Wanted) -> None:
+    """The walk waits for the answer to this."""
+    walk.waits, walk.token, walk.call = "else", walk.mint(), wanted
+
+
+def book(walk: Walk, step: Booked, slot: str) -> Walk:
+    """Books the time that was chosen."""
+    path = step.book_path or step.path.partition("?")[0]
+    body = {"slot": slot, "contact": str(walk.scene.contact), "profile": dict(walk.profile)}
+    walk.phase = "booking"
+    wait_for(walk, Wanted(kind="http", service=step.book, method="POST", path=_path(walk, path, walk.known()), body=body))
+    return walk
+
+
+def offer(walk: Walk, text: Text, free: Sequence[Mapping[str, Any]]) -> Walk:
+    """Shows the free times as choices, and waits for one."""
+    walk.slots["free"], walk.phase = list(free), "choosing"
+    words = spoken(text, walk.language, walk.shelf.languages)
+    walk.shown = rendered(walk, words, walk.known() if "{" in words else {})
+    say(walk, Content(text=walk.shown, choices=choices_of([(str(one["id"]), str(one["title"])) for one in free])))
+    walk.waits = "reply"
+    return walk
+
+
+def _path(walk: Walk, path: str, known: Mapping[str, Any]) -> str:
+    """The path, with every value in it quoted: what a customer says never becomes a path of its own."""
+    return rendered(walk, path, _quoted(known))[:2000] if "{" in path else path
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, str):
+        return quote(value, safe="")
+    if isinstance(value, Mapping):
+        return {key: _quoted(one) for key, one in value.items()}
+    return [_quoted(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _body(walk: Walk, body: Any, known: Mapping[str, Any]) -> Any:
+    """The body with its texts filled in; all else stays as it is."""
+    if isinstance(body, str):
+        return rendered(walk, body, known)
+    if isinstance(body, dict):
+        return {key: _body(walk, one, known) for key, one in body.items()}
+    return [_body(walk, one, known) for one in body] if isinstance(body, list) else body
