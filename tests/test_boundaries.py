@@ -13,11 +13,11 @@ PACKAGES = {
     **{f"parley_{name}": ROOT / f"services/{name}/parley_{name}" for name in ("ingest", "router", "sender", "analytics")},
 }
 ACTING = {
-    "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs history keyed log media outside problem referencedocs schemadocs"
+    "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs express history keyed log media outside problem referencedocs schemadocs"
     " service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
     "parley_ingest": "app chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching files identity"
-    " hits joining keys normalise people pieces repeats replay segments spool tracking unsubscribe verify",
-    "parley_router": "alarm api app catalogue waiting",
+    " hits joining keys normalise people pieces repeats replay segments spool together tracking unsubscribe verify",
+    "parley_router": "alarm api app catalogue waiting tools.cli tools.sources",
     "parley_sender": "api app call depth erasing intake lane lanes ledger receipts smpp smpp_session",
     "parley_analytics": "api app erasing gauges stage",
 }

@@ -231,6 +231,7 @@ def _refuse(error: Exception) -> NoReturn:
 
 def main() -> None:
     """The entry point. A mistake in settings or files is said in words, without a trace."""
+    app.add_typer(import_module("parley_router.tools.cli").app, name="flow")
     try:
         app()
     except (ConfigError, settings_.SettingsError) as error:

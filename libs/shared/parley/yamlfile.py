@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,21 @@ def parse(text: str, model: type[M], name: str) -> M:
 def complain(name: str, text: str, place: Sequence[str | int], reason: str) -> ConfigError:
     """A complaint about `place` (keys and indexes from the top) in a file that parsed: for rules that a model alone cannot see."""
     return ConfigError(f"{name}:{_line(yaml.compose(text, Loader=_Loader), place)}: {_dotted(place)}: {reason}")
+
+
+class Lines:
+    """On which line what stands in a file that parsed: for those that ask often, or perhaps never."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _node(self) -> yaml.Node | None:
+        return yaml.compose(self._text, Loader=_Loader)
+
+    def of(self, place: Sequence[str | int]) -> int:
+        """The line of the deepest part of `place` (keys and indexes from the top) that the file has."""
+        return _line(self._node, place)
 
 
 def _complaint(item: Any, node: yaml.Node | None, name: str) -> str:
