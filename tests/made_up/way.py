@@ -70,7 +70,7 @@ async def main(directory: Path) -> dict[str, object]:
         async def arrived() -> bool:
             return bool(await events("parley.inbound"))
 
-        await until(arrived, "the letter on the bus")
+        await until(arrived, "the letter on the bus", 60)
         (letter,) = await events("parley.inbound")
         asked = MessageRequested(
             contact_id=letter.data.contact_id, message_id=uuid4(), purpose="reply", account="dovecote", addresses={"inapp": letter.data.address},
@@ -82,7 +82,7 @@ async def main(directory: Path) -> dict[str, object]:
         async def sent() -> bool:
             return "sent" in [one.data.status for one in await events("parley.deliveries")]
 
-        await until(sent, "the answer to be sent")
+        await until(sent, "the answer to be sent", 60)
     await runner.cleanup()
     return {"statuses": statuses, "heard": [letter.data.address, letter.data.text], "carried": [(one["to"], one["text"]) for one in carried]}
 
