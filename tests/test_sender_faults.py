@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 
@@ -115,6 +115,33 @@ def test_a_message_that_has_no_requests_fails_in_words(made_up):
             return await story(one)
 
     assert [("failed", "provider:unbuildable", 0, 0)] == asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "outcome, end",
+    [
+        (Outcome("accepted", provider_id="a\0b"), ("sent", None)),
+        (Outcome("accepted", provider_id="x" * 5000), ("sent", None)),
+        (Outcome("permanent", "\ud800\0", "\0" * 5000), ("failed", "provider:\ufffd")),
+        (Outcome("transient", "503", retry_after=timedelta(days=900_000_000)), ("queued", "provider:503")),
+    ],
+)
+def test_whatever_a_provider_answers_can_be_written_down(made_up, outcome, end):
+    """One such answer does not hold the lane up: the next message leaves."""
+    answers = iter([outcome])
+
+    async def main():
+        async with made_up(interpret=lambda response: next(answers, None) or plain.interpret(response)).open() as one:
+            await one.ask("strange")
+            await until(lambda: tried(one), "an attempt")
+            await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text="next"))
+            await until(lambda: second(one), "the next message")
+            return [row[:2] for row in await story(one)]
+
+    async def second(one: Desk) -> bool:
+        return 2 == len(one.received()) and "calling" not in await one.statuses()
+
+    assert [end, ("sent", None)] == asyncio.run(main())
 
 
 # --- messages of several parts ---------------------------------------------------------------------------------------------------------

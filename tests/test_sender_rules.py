@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.channels.shape import Account
+from parley.channels.text import storable
 from parley.contracts import Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
 from parley.failures import Outcome
 from parley_sender.accept import accepted
 from parley_sender.gate import LOOK, SETTLING, Candidate, Drop, Go, Hold, gate
 from parley_sender.links import LENGTH, code, tracked
-from parley_sender.outcome import Finished, doubtful, of_parts, settled
+from parley_sender.outcome import LONGEST_ID, LONGEST_WORD, Finished, doubtful, kept, of_parts, settled
 from parley_sender.pace import HORIZON, Pace
 from parley_sender.queue import FLOOR, line
 from parley_sender.status import RANK, TOLD, Told, moved
@@ -234,6 +235,21 @@ def test_a_doubtful_call_is_repeated_only_under_a_key_that_counts():
 def test_parts_end_as_the_last_one_made():
     """Under the provider's id of the first."""
     assert Outcome("transient", "503", provider_id="SM1") == of_parts([Outcome("accepted", provider_id="SM1"), Outcome("transient", "503")])
+
+
+texts = st.none() | st.text(st.characters(), max_size=1500)
+
+
+@given(texts, texts, texts, st.none() | st.timedeltas())
+def test_whatever_a_provider_answers_can_be_kept(code, reason, provider_id, pause):
+    """Texts as PostgreSQL and JSON hold them, an id whole or not at all, and a pause that ends; what was in order stays as it was."""
+    found = kept(Outcome("transient", code, reason or "", provider_id, pause))
+    said = "".join(one or "" for one in (found.code, found.reason, found.provider_id))
+
+    assert "\0" not in said and len(said.encode()) <= 4 * 2 * LONGEST_WORD + LONGEST_ID
+    assert found.provider_id in (None, "", storable(provider_id or ""))
+    assert T0 + (found.retry_after or timedelta(0)) >= T0
+    assert found == kept(found)
 
 
 # --- taking a request ------------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from parley_sender.call import Calls, fault
 from parley_sender.gate import Candidate, Drop, Go, Hold, gate
 from parley_sender.ledger import Claimed
 from parley_sender.links import unsubscription
-from parley_sender.outcome import ACCOUNT_PAUSE, Finished, of_parts, settled
+from parley_sender.outcome import ACCOUNT_PAUSE, Finished, kept, of_parts, settled
 from parley_sender.pace import HORIZON, Pace
 from parley_sender.queue import line
 from parley_sender.tell import records
@@ -160,7 +160,8 @@ class Lane:
     async def _surely(self, one: Claimed, at: datetime) -> tuple[int, Outcome]:
         """As `_deliver`, and a fault that nobody foresaw is an end too, a doubtful one: a call without an end would keep its contact waiting for ever."""
         try:
-            return await self._deliver(one, at)
+            done, outcome = await self._deliver(one, at)
+            return done, kept(outcome)
         except Exception as error:
             return one.parts_done, fault("unknown", self.account, one.message_id, error)
 

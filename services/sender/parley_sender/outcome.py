@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from parley.channels.shape import Account
+from parley.channels.text import storable
 from parley.contracts import DeliveryStatus, Purpose
 from parley.failures import MARKETING_SCHEDULE, Outcome, Schedule, next_try
 
@@ -16,6 +17,11 @@ ACCOUNT_PAUSE = timedelta(seconds=30)
 """For a lane whose account or credentials are refused: every message would meet the same end."""
 FAULT = "fault"
 """The code of an outcome that is neither the provider's nor the network's doing but a mistake of ours."""
+LONGEST_PAUSE = timedelta(days=1)
+"""What a provider may ask for at most: a slip of its clock shall not silence a lane for years."""
+LONGEST_ID = 1000
+"""Octets of a provider's id: the index of ids takes 2,700 with the lane's name. What is longer is no id, for cut short it would match nothing."""
+LONGEST_WORD = 500
 SCHEDULES = {Purpose.REPLY: Schedule(), Purpose.TRANSACTIONAL: Schedule(), Purpose.MARKETING: Schedule(MARKETING_SCHEDULE)}
 
 
@@ -80,6 +86,18 @@ def doubtful(account: Account) -> DeliveryStatus:
     It counts as no failure: the fault was ours.
     """
     return DeliveryStatus.QUEUED if account.honours_keys else DeliveryStatus.UNKNOWN
+
+
+def kept(outcome: Outcome) -> Outcome:
+    """The outcome as the tables, the bus and the clock hold it: whatever a provider answers, a lane that could not write it down would never move again."""
+    found, pause = outcome.provider_id and storable(outcome.provider_id), outcome.retry_after
+    return replace(
+        outcome,
+        code=outcome.code and storable(outcome.code)[:LONGEST_WORD],
+        reason=storable(outcome.reason)[:LONGEST_WORD],
+        provider_id=found if found and len(found.encode()) <= LONGEST_ID else None,
+        retry_after=pause and max(timedelta(0), min(pause, LONGEST_PAUSE)),
+    )
 
 
 def of_parts(parts: list[Outcome]) -> Outcome:
