@@ -20,6 +20,7 @@ GOALS = 20
 def apply(turn: Turn, walk: Walk, misses: int = 0) -> None:
     """Turns what a walk did into results, and moves the contact to where it waits."""
     turn.state = state_after(walk, misses=misses)
+    turn.trail += walk.trail
     if len(turn.state.runs) > RUNS:
         turn.troubles.append(f"contact {turn.contact}: more than {RUNS} flows wait at once; {turn.state.runs[0].flow} was ended")
         turn.update(runs=turn.state.runs[-RUNS:])

@@ -28,15 +28,17 @@ from parley_router.catalogue import Book
 from parley_router.erasing import Joining
 from parley_router.state import ContactState
 from parley_router.turn import Turn
+from parley_router.walk import Passed
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The new state, the results in order, and what could not be done, a sentence each, for the log."""
+    """The new state, the results in order, and what could not be done, a sentence each, for the log. `trail`: the steps taken, for coverage."""
 
     state: ContactState
     results: Sequence[Data]
     troubles: Sequence[str]
+    trail: Sequence[Passed] = ()
 
 
 def decide(state: ContactState | None, event: Envelope, now: datetime, book: Book) -> tuple[ContactState, Sequence[Data]]:
@@ -83,7 +85,7 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
             assert_never(data)
     happenings.agreed(turn)
     happenings.planned(turn, before)
-    return Decision(turn.state, turn.results, turn.troubles)
+    return Decision(turn.state, turn.results, turn.troubles, turn.trail)
 
 
 Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining | ContactErased

@@ -65,7 +65,7 @@ def missed(scene: Scene) -> Walk | None:
     if step.otherwise is None:
         walk.effects.append(Escalated(CARE, walk.flow.flow, told=False))
         return walk
-    go(walk, step.otherwise)
+    go(walk, step.otherwise, "otherwise")
     return walked(walk)
 
 
@@ -86,10 +86,11 @@ def timed(scene: Scene, position: Position) -> Walk | None:
     step = walk.flow.steps[walk.step]
     if isinstance(step, Ask):
         if step.late is None:
+            walk.passes("late")
             return walk
-        go(walk, step.late)
+        go(walk, step.late, "late")
     elif isinstance(step, Wait):
-        go(walk, step.go)
+        go(walk, step.go, "time")
     else:
         return walk
     return walked(walk)
@@ -108,10 +109,10 @@ def happened(scene: Scene, position: Position, name: str, properties: Mapping[st
         return None
     step = walk.flow.steps[walk.step]
     assert isinstance(step, Wait)
-    for one in step.events:
+    for place, one in enumerate(step.events):
         if one.name == name and (one.where is None or holds(one.where, walk.asked(properties))):
             walk.event = {**walk.event, **properties}
-            go(walk, one.go)
+            go(walk, one.go, f"event:{place}")
             return walked(walk)
     return None
 
@@ -123,7 +124,7 @@ def reacted(scene: Scene, position: Position) -> Walk | None:
     if walk is None or not isinstance(step, Wait) or step.reply is None:
         return None
     walk.slots["reply"] = scene.text[:KEPT]
-    go(walk, step.reply.go)
+    go(walk, step.reply.go, "reply")
     return walked(walk)
 
 
@@ -133,7 +134,7 @@ def clicked(scene: Scene, position: Position, message: UUID) -> Walk | None:
     step = walk.flow.steps[walk.step] if walk is not None else None
     if walk is None or not isinstance(step, Wait) or step.click is None:
         return None
-    go(walk, step.click.go)
+    go(walk, step.click.go, "click")
     return walked(walk)
 
 

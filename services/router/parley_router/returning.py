@@ -40,7 +40,7 @@ def returned(walk: Walk, data: CallReturned) -> Walk:
 
 def _called(walk: Walk, step: Call, data: CallReturned) -> Walk:
     if data.status == MISSING and step.none is not None:
-        return _to(walk, step.none)
+        return _to(walk, step.none, "none")
     if not _good(data):
         return _failed(walk, step)
     for name, path in step.keep.items():
@@ -63,7 +63,7 @@ def _recommended(walk: Walk, step: Recommend, data: CallReturned) -> Walk:
         walk.slots[step.keep] = items
         return _to(walk, None)
     walk.slots.pop(step.keep, None)
-    return _to(walk, step.none)
+    return _to(walk, step.none, "none")
 
 
 def _booking(walk: Walk, step: Booked, data: CallReturned) -> Walk:
@@ -72,7 +72,7 @@ def _booking(walk: Walk, step: Booked, data: CallReturned) -> Walk:
     if not _good(data) and data.status != MISSING:
         return _failed(walk, step)
     free = [_time(one, walk) for one in _listed(data.body, "slots") if one.get("id") and (one.get("start") or one.get("title"))][: step.count]
-    return offer(walk, step.again if walk.tries and step.again else step.say, free) if free else _to(walk, step.none)
+    return offer(walk, step.again if walk.tries and step.again else step.say, free) if free else _to(walk, step.none, "none")
 
 
 def _booked(walk: Walk, step: Booked, data: CallReturned) -> Walk:
@@ -106,17 +106,17 @@ def _replied(walk: Walk, step: Reply, data: CallReturned) -> Walk:
     if _good(data) and isinstance(text, str) and text.strip():
         say(walk, Content(text=text.strip()[:4096]))
         return _to(walk, None)
-    return _to(walk, step.otherwise) if step.otherwise else _to_people(walk)
+    return _to(walk, step.otherwise, "otherwise") if step.otherwise else _to_people(walk)
 
 
-def _to(walk: Walk, target: str | None) -> Walk:
-    go(walk, target)
+def _to(walk: Walk, target: str | None, way: str = "next") -> Walk:
+    go(walk, target, way)
     return walked(walk)
 
 
 def _failed(walk: Walk, step: Asking) -> Walk:
     """The service's last try failed: to where the step says, else to a person."""
-    return _to(walk, step.failed) if step.failed else _to_people(walk)
+    return _to(walk, step.failed, "failed") if step.failed else _to_people(walk)
 
 
 def _to_people(walk: Walk) -> Walk:

@@ -56,6 +56,7 @@ def walked(walk: Walk) -> Walk:
         if walk.step >= len(walk.flow.steps) and not _returned(walk):
             return walk
         walk.taken += 1
+        walk.passes()
         if walk.taken > MAX_TAKEN:
             return walk.failed(f"more than {MAX_TAKEN} steps in all; does it ever end?")
         try:
@@ -98,11 +99,15 @@ def _step(walk: Walk) -> bool:
             walk.effects.append(Agreed(step.consent, step.state, walk.flow.flow, walk.step_name, walk.shown, walk.scene.text[:KEPT] or None))
         case Branch():
             asked = walk.asked()
-            go(walk, next((case.go for case in step.branch if holds(case.when, asked)), step.otherwise))
+            found = next((place for place, case in enumerate(step.branch) if holds(case.when, asked)), None)
+            if found is None:
+                go(walk, step.otherwise, "otherwise")
+            else:
+                go(walk, step.branch[found].go, f"case:{found}")
             return False
         case Split():
             walk.variant = drawn(step.split, {name: one.weight for name, one in step.variants.items()}, walk.scene.contact)
-            go(walk, step.variants[walk.variant].go)
+            go(walk, step.variants[walk.variant].go, f"variant:{walk.variant}")
             return False
         case Goal():
             _goal(walk, step)
@@ -118,7 +123,7 @@ def _step(walk: Walk) -> bool:
         case Do():
             return _do(walk, step)
         case Go():
-            go(walk, step.go)
+            go(walk, step.go, "go")
             return False
         case End():
             walk.step = len(walk.flow.steps)
@@ -129,8 +134,12 @@ def _step(walk: Walk) -> bool:
     return False
 
 
-def go(walk: Walk, target: str | None) -> None:
-    """To the step of that id, to the beginning of another flow (which takes what is known along and does not come back), or to the next step."""
+def go(walk: Walk, target: str | None, way: str = "next") -> None:
+    """To the step of that id, to the beginning of another flow (which takes what is known along and does not come back), or to the next step.
+
+    `way` is the name of this way out of the step.
+    """
+    walk.passes(way)
     walk.tries, walk.phase = 0, ""
     if target is None:
         walk.step += 1
@@ -158,6 +167,7 @@ def _do(walk: Walk, step: Do) -> bool:
     given = {name: rendered(walk, text, known)[:KEPT] for name, text in step.given.items()}
     frame = Frame(flow=walk.flow.flow, version=walk.flow.version, step=walk.step + 1, slots=walk.slots, keep=step.keep, variant=walk.variant)
     walk.stack = (*walk.stack, frame)
+    walk.passes("next")
     walk.flow, walk.step, walk.slots, walk.tries, walk.phase = found, 0, {**found.parameters, **given}, 0, ""
     walk.variant = variant_of(found, walk.scene.contact) or walk.variant
     return False
@@ -234,12 +244,12 @@ def _item(item: Mapping[str, Any]) -> Card:
 def _ask(walk: Walk, step: Ask) -> bool:
     """Asks, unless the answer is known already."""
     if (name := step.ask.removeprefix("profile.")) != step.ask and walk.profile.get(name):
-        go(walk, _leads(step, walk.profile[name]))
+        go(walk, *_leads(step, walk.profile[name], "known"))
         return False
     given = walk.scene.entities.get(step.entity) if step.entity else None
     if given is not None and (value := answer(walk, step, given, None)) is not None:
         keep(walk, step, value)
-        go(walk, _leads(step, value))
+        go(walk, *_leads(step, value, "known"))
         return False
     walk.shown = told(walk, step.say, short=step.short, choices=bool(step.choices))[:SHOWN]
     waiting_for_answer(walk, step)
@@ -270,14 +280,15 @@ def keep(walk: Walk, step: Ask, value: str) -> None:
     walk.slots[name] = value
 
 
-def _leads(step: Ask, value: str) -> str | None:
-    return next((one.go for one in step.choices if one.id == value), None)
+def _leads(step: Ask, value: str, way: str) -> tuple[str | None, str]:
+    """Where an answer leads, and by which way: that of its choice, where there are choices."""
+    return next(((one.go, f"choice:{one.id}") for one in step.choices if one.id == value), (None, way))
 
 
 def answered(walk: Walk, step: Ask, value: str) -> Walk:
     """Goes on with the answer."""
     keep(walk, step, value)
-    go(walk, _leads(step, value))
+    go(walk, *_leads(step, value, "answer"))
     return walked(walk)
 
 
@@ -307,7 +318,7 @@ def left(walk: Walk) -> Walk:
     if walk.flow.left is None:
         walk.effects.append(Left())
         return walk
-    go(walk, walk.flow.left)
+    go(walk, walk.flow.left, "left")
     return walked(walk)
 
 
@@ -318,7 +329,7 @@ def _wait(walk: Walk, step: Wait) -> bool:
     """Waits until the time, unless that has passed already."""
     due = _until(walk, step)
     if due <= walk.scene.at:
-        go(walk, step.go)
+        go(walk, step.go, "time")
         return False
     walk.waits, walk.token, walk.due = "else", walk.mint(), due
     return True

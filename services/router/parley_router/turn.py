@@ -27,7 +27,7 @@ from parley_router.catalogue import Book, Shelf
 from parley_router.language import spoken
 from parley_router.phrases import PHRASES, Phrase
 from parley_router.state import ContactState, Conversation
-from parley_router.walk import Said, Scene
+from parley_router.walk import Passed, Said, Scene
 
 SILENCE = timedelta(hours=24)
 """After so long without a word, what is said begins a new conversation."""
@@ -54,6 +54,8 @@ class Turn:
     results: list[Data] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     """What could not be done, in a sentence each: for the log, it is nobody's event."""
+    trail: list[Passed] = field(default_factory=list)
+    """The steps that were taken, and the ways out of them."""
     unanswered_yet: bool = True
     """Whether the conversation was not told yet that the customer got an answer."""
     agreed: list[tuple[Purpose, ConsentState]] = field(default_factory=list)

@@ -93,6 +93,8 @@ class Left:
     """The customer left a question, and the flow says nothing to it itself."""
 
 
+Passed: TypeAlias = tuple[str, int, int, str]
+"""A flow, its version and a step that was taken, by its place; and the way out of it, empty for having come there. Ways by `tools.edges`."""
 Effect: TypeAlias = Said | Agreed | Escalated | Failed | Watched | Left
 
 
@@ -123,6 +125,7 @@ class Walk:
     call: Wanted | None = None
     shown: str | None = None
     effects: list[Effect] = field(default_factory=list)
+    trail: list[Passed] = field(default_factory=list)
     minted: int = 0
 
     @property
@@ -132,6 +135,10 @@ class Walk:
     @property
     def step_name(self) -> str:
         return self.flow.step_name(self.step)
+
+    def passes(self, way: str = "") -> None:
+        """Notes where it has come, or the way by which it leaves the step."""
+        self.trail.append((self.flow.flow, self.flow.version, self.step, way))
 
     def mint(self) -> str:
         """A new token, the same whenever this event is decided; counted behind the ids of what the event may cause."""
