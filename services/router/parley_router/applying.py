@@ -19,7 +19,7 @@ GOALS = 20
 
 def apply(turn: Turn, walk: Walk, misses: int = 0) -> None:
     """Turns what a walk did into results, and moves the contact to where it waits."""
-    turn.state = state_after(walk, misses=misses)
+    turn.state = state_after(walk, turn.state, misses=misses)
     turn.trail += walk.trail
     if len(turn.state.runs) > RUNS:
         turn.troubles.append(f"contact {turn.contact}: more than {RUNS} flows wait at once; {turn.state.runs[0].flow} was ended")
@@ -27,6 +27,8 @@ def apply(turn: Turn, walk: Walk, misses: int = 0) -> None:
     said: list[UUID] = []
     for effect in walk.effects:
         _apply(turn, effect, said)
+    if walk.waits == "reply" and not said:
+        turn.update(position=None)  # nobody heard the question
     if said and walk.waits == "else":
         turn.update(runs=tuple(_with_said(one, walk.token, said) for one in turn.state.runs))
     elif said and turn.state.position is not None and walk.waits:

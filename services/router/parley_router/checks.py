@@ -8,7 +8,7 @@ from parley.optwords import wish
 from parley_router.flow import Flow
 from parley_router.language import plain
 from parley_router.state import PROFILE, REFERENCE
-from parley_router.steps import AnyStep, Ask, Booked, Branch, Call, Escalate, Recommend, Say, Set, Text, falls_through, targets
+from parley_router.steps import AnyStep, Ask, Booked, Branch, Call, Escalate, Recommend, Say, Set, Text, Wait, falls_through, targets
 from parley_router.templates import Texts
 
 Place = tuple[str | int, ...]
@@ -199,6 +199,6 @@ def _filled(flow: Flow, beside: Sequence[Flow]) -> dict[str, set[str]]:
         "tag": {"*"},
         **{one: {""} for one in WHOLE},
     }
-    if flow in _begun([one for one in beside if one.start.own], beside):
+    if flow in _begun([one for one in beside if one.start.own], beside) or any(isinstance(step, Wait) and step.events for step in steps):
         names["event"] = {"*"}
     return {group: parts for group, parts in names.items() if parts}

@@ -169,12 +169,12 @@ def _escapes(flow: Flow, text: str) -> bool:
     return bool(word) and (word in own or any(word in words for words in ESCAPE.values()))
 
 
-def state_after(walk: Walk, *, misses: int) -> ContactState:
-    """The contact after a walk: at the question that waits, in the runs that wait for something else, or in neither.
+def state_after(walk: Walk, before: ContactState, *, misses: int) -> ContactState:
+    """The contact, `before` as it was, after a walk: at the question that waits, in the runs that wait for something else, or in neither.
 
     What a customer's message begins ends the question that waited; a notice on the side does not.
     """
-    before, origin = walk.scene.state, walk.origin
+    origin = walk.origin
     runs = tuple(one for one in before.runs if one is not origin)
     position = None if walk.replying or origin is before.position else before.position
     if walk.waits == "reply":

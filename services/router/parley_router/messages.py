@@ -80,28 +80,32 @@ def _answer(turn: Turn, data: MessageReceived, text: str) -> None:
     if turn.state.waiting:
         return
     scene = turn.scene(text, tapped, data.location)
-    if (walk := _understood(turn, scene)) is not None:
-        turn.update(unread=None, offered=None)
-        apply(turn, walk)
-    elif turn.shelf.meanings and text.strip() and tapped is None:
+    if _understood(turn, scene):
+        return
+    if turn.shelf.meanings and text.strip() and tapped is None:
         _to_be_read(turn, text)
     else:
         unknown(turn, scene)
 
 
-def _understood(turn: Turn, scene: Scene) -> Walk | None:
+def _understood(turn: Turn, scene: Scene) -> bool:
+    """Whether a rule knows what the message means; then it is done with, and whatever is being read is not waited for."""
     walk = engine.replied(scene)
     if walk is None and (intent := _offered(turn, scene)) is not None:
         _taught(turn, intent)
+        turn.update(unread=None, offered=None)
         walk = _meant(turn, scene, intent)
-        if walk is None:
-            turn.update(offered=None)
+        if walk is None and _told(turn, intent):
+            return True
     if walk is None and (name := turn.shelf.keywords.get(plain(scene.text[:KEPT]))):
         walk = engine.begin(scene, name)
     for run in reversed(turn.state.runs) if walk is None else ():
         if (walk := engine.reacted(scene, run)) is not None:
             break
-    return walk
+    if walk is not None:
+        turn.update(unread=None, offered=None)
+        apply(turn, walk)
+    return walk is not None
 
 
 # --- whether it opts out ---------------------------------------------------------------------------------------------------------------

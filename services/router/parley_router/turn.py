@@ -120,6 +120,8 @@ class Turn:
             self.agreed += [(one, state) for one in purposes if self.state.consent(channel, one) is not before.consent(channel, one)]
         if self.state.opted_out(channel):
             self.update(position=None, misses=0, unread=None, offered=None)
+        if not any(self.state.reach(one) for one in Purpose):
+            self.update(runs=())
         return True
 
     def request(self, content: Content, purpose: Purpose, said: Said | None = None) -> UUID | None:
