@@ -80,6 +80,11 @@ def test_filter_refuses(text, value, said):
     assert said in refused(text, it=value)
 
 
+def test_default_stands_in_for_what_is_not_known():
+    """A text that says what to write instead is said without the value."""
+    assert "- and -" == filled("{{ nobody | default: '-' }} and {{ it.nothing | default: '-' }}", it={})
+
+
 @pytest.mark.parametrize(
     ("word", "pair", "wanted"),
     [

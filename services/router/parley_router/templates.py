@@ -16,6 +16,7 @@ from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.template import BoundTemplate
 from liquid.token import Token
+from liquid.undefined import Undefined
 from liquid.utils import ReadOnlyChainMap
 
 from parley_router.filters import FILTERS
@@ -88,6 +89,8 @@ class Filling(RenderContext):
 
 def _size(value: object) -> int:
     """Characters of a value that a filter takes or gives. Raises `ResourceLimitError` for one that is too large."""
+    if issubclass(type(value), Undefined):  # asking `isinstance` already raises
+        return 0  # whether it may be missing is the filter's to say: `default` is there for that
     if isinstance(value, str):
         size, most = len(value), LONGEST
     elif isinstance(value, list | tuple | range | dict):
