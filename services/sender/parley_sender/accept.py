@@ -60,7 +60,7 @@ def accepted(event: Envelope, request: MessageRequested, config: Config, secret:
 def parts(delivery: Delivery, account: Account) -> int:
     """Requests that the message takes. A short text alone is one everywhere; for all else the provider is asked."""
     content = delivery.content
-    if len(content.text) <= SHORT and not (content.media or content.choices or content.template):
+    if len(content.text) <= SHORT and not (content.media or content.choices or content.template or content.cards):
         return 1
     message = Outgoing(delivery.request.message_id, delivery.address, content, delivery.requested_at)
     return len(PROVIDERS[account.provider].build(message, account))
@@ -111,7 +111,13 @@ def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
 
 def _with_links(request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
     """Links are tracked for campaigns: what is said in a conversation is nobody's experiment."""
-    if request.campaign is None or "http" not in request.content.text:
-        return request.content, {}
-    text, links = tracked(request.content.text, request.message_id, secret, base)
-    return request.content.model_copy(update={"text": text}), links
+    content = request.content
+    if request.campaign is None or not ("http" in content.text or content.cards):
+        return content, {}
+    text, links = tracked(content.text, request.message_id, secret, base)
+    cards = []
+    for card in content.cards:
+        url, found = tracked(card.url or "", request.message_id, secret, base, len(links))
+        links |= found
+        cards.append(card.model_copy(update={"url": url or None}))
+    return content.model_copy(update={"text": text, "cards": tuple(cards)}), links

@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 LOOK = 1.0
 """Seconds between two looks at lanes that somebody else drives."""
+ALIVE = 5.0
+"""Seconds within which the connection that holds the locks must answer. One that died without a word (a firewall forgot it, a machine fell) has freed
+them at the other end, where somebody else drives the lanes by now; and one that is asked each second is not forgotten."""
 AWAY: tuple[type[BaseException], ...] = (*database.OUTSIDE, asyncpg.PostgresError)
 AGAIN = 0.5
 """Seconds before a lost connection is made anew, or a lane that failed is taken up again."""
@@ -33,6 +36,8 @@ class Lanes:
     context: Context
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+    """Told at each answer of the connection that holds the locks."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; survives an absent database and says so."""
@@ -53,6 +58,9 @@ class Lanes:
         try:
             await connection.add_listener(CHANNEL, self._told)
             while not stopping.is_set() and not lost.is_set():
+                await connection.execute("SELECT", timeout=ALIVE)
+                async with self._answered:
+                    self._answered.notify_all()
                 for name in [one for one in self._lanes if one not in self._driven]:
                     if await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
                         self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
@@ -62,6 +70,8 @@ class Lanes:
         finally:
             lost.set()
             self._wake(self._lanes)
+            async with self._answered:
+                self._answered.notify_all()
             await asyncio.gather(*self._driven.values())
             self._driven.clear()
             await _close(connection)
@@ -74,12 +84,20 @@ class Lanes:
                 return
             except Fenced:
                 log.warning("somebody else took the lane, or a commit's answer was lost", lane=lane.account.name)
+                await self._still_held(lost)
             except AWAY as error:
                 log.warning("lane waits for PostgreSQL", lane=lane.account.name, cause=f"{type(error).__name__}: {error}")
             except Exception as error:
                 log.error("lane failed in an unforeseen way; taking it up again", lane=lane.account.name, exc_info=error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(lost.wait(), AGAIN)
+
+    async def _still_held(self, lost: asyncio.Event) -> None:
+        """Until the locks' connection has answered a question asked from now on, or is lost: who took a lane back without its lock would fight for it."""
+        for _ in range(2):
+            async with self._answered:
+                if not lost.is_set():
+                    await self._answered.wait()
 
     def _told(self, _: object, __: int, ___: str, lane: object) -> None:
         """Something was queued for a lane."""

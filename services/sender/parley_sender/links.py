@@ -27,15 +27,18 @@ def code(secret: bytes, message_id: UUID, place: int | Literal["unsubscribe"]) -
     return found
 
 
-def tracked(text: str, message_id: UUID, secret: bytes, base: str) -> tuple[str, dict[str, str]]:
-    """The text with each address replaced by `{base}/l/{code}`, and the addresses by code. Links that are ours already stay."""
+def tracked(text: str, message_id: UUID, secret: bytes, base: str, first: int = 0) -> tuple[str, dict[str, str]]:
+    """The text with each address replaced by `{base}/l/{code}`, and the addresses by code. Links that are ours already stay.
+
+    `first`: the place of the first one in the message, where others stand before this text.
+    """
     found: dict[str, str] = {}
 
     def replaced(match: re.Match[str]) -> str:
         address = match[0].rstrip(_CLOSING)
         if address.startswith(f"{base}/"):
             return match[0]
-        short = code(secret, message_id, len(found))
+        short = code(secret, message_id, first + len(found))
         found[short] = address
         return f"{base}/l/{short}{match[0][len(address) :]}"
 

@@ -1,0 +1,113 @@
+"""Who drives a lane when the connection that holds its lock dies without a word: one process at a time, on real PostgreSQL behind a wire that can be cut."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from parley.contracts import Content
+from parley_sender import lanes
+from tests.conftest import until
+from tests.test_sender_lanes import Desk
+
+pytestmark = pytest.mark.stack
+LOCK = b"pg_try_advisory_lock"
+
+
+@dataclass
+class Wire:
+    """TCP to PostgreSQL. The connection that asks for locks can fall silent: its server end is closed, and its client hears nothing of it."""
+
+    host: str
+    port: int
+    locks: list[asyncio.StreamWriter] = field(default_factory=list)
+    """Server ends of the connections that asked for locks."""
+    dead: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[int]:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()[1]
+
+    def silence(self) -> None:
+        self.dead.add(self.locks[-1])
+        self.locks[-1].close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection(self.host, self.port)
+
+        async def answers() -> None:
+            while data := await from_server.read(65_536):
+                writer.write(data)
+
+        answering = asyncio.create_task(answers())
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if LOCK in data and to_server not in self.locks:
+                    self.locks.append(to_server)
+                if to_server not in self.dead:
+                    to_server.write(data)
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        to_server.close()
+        writer.close()
+
+
+def test_a_lane_whose_lock_died_without_a_word_is_not_fought_for(settings, tmp_path, monkeypatch):
+    """Another process takes it over, once; the first gives it up, and stands by. Nothing is lost or sent twice."""
+    monkeypatch.setattr(lanes, "ALIVE", 1.0)
+    place = urlsplit(settings.database.get_secret_value())
+
+    async def main():
+        wire = Wire(place.hostname, place.port)
+        async with wire.running() as port:
+            desk = Desk(settings, tmp_path, monkeypatch, rate="20/s", burst=1, honours_keys=False)
+            async with first_behind(desk, wire, port) as one, one.sender():
+                for n in range(100):
+                    await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=f"{n}"))
+                await until(lambda: some(one), "some messages")
+                wire.silence()
+                await until(lambda: asked_again(wire), "a new connection for locks")
+                await until(lambda: ended(one), "the end of the queue")
+                return Counter(one.received()), await one.one.context.pool.fetchval("SELECT fence FROM lanes WHERE lane = 'app'")
+
+    received, fence = asyncio.run(main())
+
+    assert ({f"{n}": 1 for n in range(100)}, 2) == (dict(received), fence)
+
+
+@contextlib.asynccontextmanager
+async def first_behind(desk: Desk, wire: Wire, port: int) -> AsyncIterator[Desk]:
+    """The desk, its sender's database at the end of the wire."""
+    place = urlsplit(desk.settings.database.get_secret_value())
+    there = place._replace(netloc=place.netloc.replace(f":{place.port}", f":{port}")).geturl()
+    straight = desk.settings
+    desk.settings = straight.model_copy(update={"database": SecretStr(there)})
+    async with desk.open() as one:
+        await until(lambda: driven(one), "a driver of the lane")
+        desk.settings = straight
+        yield one
+
+
+async def driven(one: Desk) -> bool:
+    return bool(await one.one.context.pool.fetchval("SELECT count(*) FROM lanes WHERE fence = 1"))
+
+
+async def some(one: Desk) -> bool:
+    return len(one.received()) > 20
+
+
+async def ended(one: Desk) -> bool:
+    """All have left; those that were under way at the takeover are in doubt."""
+    statuses = await one.statuses()
+    return 100 == statuses["sent"] + statuses["unknown"]
+
+
+async def asked_again(wire: Wire) -> bool:
+    return len(wire.locks) > 1
