@@ -13,7 +13,8 @@ from parley_ingest.app import SERVICE
 
 async def build(context: Context) -> Parts:
     """Its routes, and nobody who reads what they write."""
-    return Parts(routes=(await SERVICE.build(context)).routes)
+    parts = await SERVICE.build(context)
+    return Parts(routes=parts.routes, ways=parts.ways)
 
 
 def main() -> None:

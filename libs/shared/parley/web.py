@@ -7,7 +7,7 @@ import contextlib
 import errno
 import socket
 from asyncio import TimerHandle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 import uvicorn
@@ -55,10 +55,8 @@ def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics:
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", exposed)]
     handlers = {
-        HTTPException: problem.on_http_exception,
         ClientDisconnect: _gone,
-        **dict.fromkeys((*OUTSIDE, BusUnavailable), _unavailable),
-        Exception: _failed,
+        **dict.fromkeys((HTTPException, *OUTSIDE, BusUnavailable, Exception), _refused),
     }
     inner = Starlette(routes=[*own, *routes], exception_handlers=handlers)
     inner.router.redirect_slashes = False  # a redirect made from what the caller says of the host is not ours to give
@@ -105,14 +103,19 @@ async def _unready(stream: Stream, stuck: float, without_bus: bool) -> str | Non
     return None
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    log.error("request failed", route=_route(request), exc_info=error)
+def refusal(error: Exception, route: str) -> Response:
+    """What a caller is answered whose request ended in `error`; what the caller is not told stands in the log."""
+    if isinstance(error, HTTPException):
+        return problem.of(error)
+    if isinstance(error, (*OUTSIDE, BusUnavailable)):
+        log.warning("request refused for now", route=route, cause=f"{type(error).__name__}: {error}")
+        return problem.document(503, "The database or the bus does not answer now; try again.", {"Retry-After": "2"})
+    log.error("request failed", route=route, exc_info=error)
     return problem.document(500, "The request could not be answered; the log of the service says why.")
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("request refused for now", route=_route(request), cause=f"{type(error).__name__}: {error}")
-    return problem.document(503, "The database or the bus does not answer now; try again.", {"Retry-After": "2"})
+async def _refused(request: Request, error: Exception) -> Response:
+    return refusal(error, _route(request))
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -198,11 +201,12 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         yield one
 
 
-async def serve(inner: ASGIApp, socket: socket.socket) -> None:
+async def serve(inner: ASGIApp, socket: socket.socket, http: Callable[..., asyncio.Protocol] = Bounded) -> None:
     """Serves `inner` until it is cancelled; what is being answered then is answered first."""
     options = uvicorn.Config(
-        inner, log_config=None, access_log=False, http=Bounded, ws="websockets-sansio", ws_max_size=WS_LIMIT, ws_per_message_deflate=False,
-        lifespan="off",
+        inner, log_config=None, access_log=False, lifespan="off",
+        http=http,  # type: ignore[arg-type]  # called like a class
+        ws="websockets-sansio", ws_max_size=WS_LIMIT, ws_per_message_deflate=False,
         timeout_keep_alive=75, server_header=False, date_header=False, backlog=BACKLOG,
     )  # fmt: skip
     server = _Server(options)

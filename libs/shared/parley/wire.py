@@ -31,6 +31,12 @@ def natural_id(*parts: str) -> UUID:
     return _id("\x1f".join(parts))
 
 
+def natural_text(*parts: str) -> str:
+    """`str(natural_id(*parts))`, without the UUID between."""
+    text = sha1(_PARLEY + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:32]}"
+
+
 def caused_id(cause: str, index: int) -> UUID:
     """The id of what a stage produces: the causing event's id and the place among its results, so a repeat makes the same ids."""
     return _id(f"{cause}\x1e{index}")

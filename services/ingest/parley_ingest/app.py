@@ -11,7 +11,7 @@ from parley_ingest import fetching, openapi
 from parley_ingest.chat.routes import WebChat
 from parley_ingest.chatlinks import ChatLinks
 from parley_ingest.door import door
-from parley_ingest.edge import Hooks, Limits
+from parley_ingest.edge import ROUTE, Hooks, Limits
 from parley_ingest.events import events
 from parley_ingest.files import Files
 from parley_ingest.hits import Due, Handed, Hits
@@ -38,7 +38,7 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
 
     return Parts(
         routes=[
-            Route("/hooks/{account}", hooks.hook, methods=["GET", "POST"]),
+            Route(ROUTE, hooks.hook, methods=["GET", "POST"]),
             Route("/events", customer_events, methods=["POST"]),
             Route("/l/{code}", tracking.follow, methods=["GET"]),
             Route("/o/{code}.gif", tracking.opened, methods=["GET"]),
@@ -52,6 +52,7 @@ async def build(context: Context, fetch: Fetch = fetching.fetch) -> Parts:
         ],
         stages=[Normalise(context.config), Links(), Hits(), Handed()],
         workers=[tracking, behind, *chat.workers, Forget(context), Due(context)],
+        ways=hooks.ways(),
     )
 
 

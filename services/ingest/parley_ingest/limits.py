@@ -19,20 +19,27 @@ class Buckets:
     rate: float
     size: float | None = None
     known: int = KNOWN
-    _levels: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    _levels: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
     """Tokens, and when they were counted."""
 
     def take(self, key: str, now: float, rate: float | None = None) -> float:
         """Takes a token and gives 0; where there is none, the seconds until there is one. `rate`: of this key alone."""
         speed = rate or self.rate
         size = self.size or max(1.0, speed * SECONDS)
-        level, counted = self._levels.pop(key, (size, now))
-        level = min(size, level + max(0.0, now - counted) * speed)
-        taken = level >= 1
-        self._levels[key] = (level - 1 if taken else level, now)
-        if len(self._levels) > self.known:
-            self._levels.popitem(last=False)
-        return 0.0 if taken else (1 - level) / speed
+        levels = self._levels
+        if (known := levels.get(key)) is None:
+            known = levels[key] = [size, now]
+            if len(levels) > self.known:
+                levels.popitem(last=False)
+        else:
+            levels.move_to_end(key)
+        level = min(size, known[0] + max(0.0, now - known[1]) * speed)
+        known[1] = now
+        if level >= 1:
+            known[0] = level - 1
+            return 0.0
+        known[0] = level
+        return (1 - level) / speed
 
 
 def caller(host: str) -> str:

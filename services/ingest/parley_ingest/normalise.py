@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-import orjson
 import structlog
-from pydantic import ValidationError
 
 from parley import clicktochat, customerevents
 from parley.channels import PROVIDERS
@@ -37,6 +35,7 @@ from parley.step import Arrived, Caused
 from parley.wire import caused_id, natural_id
 from parley_ingest import erasing, judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
+from parley_ingest.happened import customer_event
 from parley_ingest.identity import identify
 
 log = structlog.get_logger()
@@ -190,20 +189,6 @@ def _natural(item: Item, account: Account) -> UUID:
         which = item.event_id or f"{item.provider_id}:{item.at}"
         return natural_id("engaged", account.name, which, item.kind, item.url or "", item.address or "")
     return natural_id("happened", account.name, item.event_id if isinstance(item, Happened) else item.url)
-
-
-def customer_event(item: Item, received_at: datetime) -> CustomerEvent | None:
-    """The customer's event in a generic source's event; None when it names no customer of the contract's form (then it concerns nobody here)."""
-    if not isinstance(item, Happened) or not isinstance(item.data, dict) or "customer" not in item.data:
-        return None
-    try:
-        told = {"name": item.type, "occurred_at": item.at or received_at, "properties": {}, **item.data}
-        # By way of the bytes: what is nested too deeply for them could not be read by anybody behind us.
-        event = CustomerEvent.model_validate_json(orjson.dumps(told))
-        merging.said("", event, received_at)
-        return event.model_copy(update={"customer": normalised(event.customer)})
-    except (ValidationError, ValueError, orjson.JSONEncodeError):
-        return None
 
 
 def _addresses(one: Found) -> tuple[Address, ...]:

@@ -34,6 +34,7 @@ from parley.failures import Class, Outcome
 UNIT = "messages"
 HONOURS_KEYS = True
 CREDENTIALS = ("symmetric",)
+CHANNELS: Mapping[str, Channel] = MappingProxyType({one.value: one for one in Channel})
 CODES: Mapping[str, Class] = MappingProxyType({"opted_out": "opted_out", "throttled": "throttled", "unavailable": "transient"})
 """What `code` means, of answers and of receipts alike; every other code is permanent."""
 
@@ -168,8 +169,7 @@ def _media(value: object) -> Iterator[Media]:
 
 
 def _channel(data: dict[str, object], account: Account) -> Channel:
-    word = string(data.get("channel"))
-    return Channel(word) if word in set(Channel) else account.channel
+    return CHANNELS.get(string(data.get("channel")) or "", account.channel)
 
 
 def _address(value: object) -> str | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 
@@ -76,12 +79,16 @@ def items(value: object) -> list[dict[str, Any]]:
 
 def string(value: object) -> str | None:
     """The value where it is a text or a number, as text."""
+    if type(value) is str:
+        return value
     if isinstance(value, bool) or value is None:
         return None
     return str(value) if isinstance(value, str | int | float) else None
 
 
 def number(value: object) -> float | None:
+    if value is None:
+        return None
     try:
         return float(str(value))
     except ValueError:
@@ -121,7 +128,22 @@ def documents(body: bytes) -> list[dict[str, Any]]:
 
 def storable(text: str) -> str:
     """The text without what neither UTF-8 nor a database holds: NUL goes, half a surrogate pair becomes the replacement character."""
-    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    plain = text.replace("\0", "")
+    return plain if plain.isascii() else plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@lru_cache(maxsize=1)
+def form_fields(body: bytes) -> tuple[tuple[str, str], ...]:
+    """The fields of a form, in order, as `parse_qsl` reads them, blank ones too; in ASCII, as every form is. Whoever verifies and then parses asks
+    twice for the same."""
+    if not body.isascii():
+        return tuple(parse_qsl(body.decode("utf-8", "surrogateescape"), keep_blank_values=True))
+    fields = [field.partition("=") for field in body.decode("ascii").replace("+", " ").split("&") if field]
+    return tuple([(_decoded(name) if "%" in name else name, _decoded(value) if "%" in value else value) for name, _, value in fields])
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "replace")
 
 
 def said(value: object) -> str | None:
@@ -173,9 +195,14 @@ def retry_after(response: Response) -> timedelta | None:
 
 
 def _stored(body: bytes) -> Any:
-    """The JSON of a body; read by the tolerant reader only where an escape may hide what cannot be stored. Raises `Malformed`."""
+    """The JSON of a body; read by the tolerant reader only where an escape hides what cannot be stored. Raises `Malformed`."""
     try:
-        return _storable(json.loads(body, parse_constant=_no_constant)) if b"\\u" in body else orjson.loads(body)
+        if b"\\u" not in body:
+            return orjson.loads(body)
+        if b"\\u0000" not in body:
+            with suppress(orjson.JSONDecodeError):  # half of a surrogate pair, or no JSON at all
+                return orjson.loads(body)
+        return _storable(json.loads(body, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         raise Malformed("The body is not JSON.") from error
 

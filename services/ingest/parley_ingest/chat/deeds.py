@@ -23,8 +23,8 @@ from parley_ingest.chat import history
 from parley_ingest.chat.frames import Frame, Line, Marked, Ping, Said, Typing
 from parley_ingest.chat.history import Chat
 from parley_ingest.door import Door
-from parley_ingest.edge import taken
 from parley_ingest.limits import Buckets
+from parley_ingest.taking import taken
 
 MESSAGES, MESSAGES_AT_ONCE = 1.0, 10.0
 """Messages of a visitor a second, and in a burst."""
