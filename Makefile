@@ -39,7 +39,7 @@ bench: $(READY) ## Measure against floors of the same run; ARGS=--json
 	@$(BIN)/python -m bench $(ARGS)
 
 fuzz: $(READY) ## Spoil ten thousand requests of every channel at the door; some ten minutes
-	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py $(ARGS)
+	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py tests/test_provider_oddities.py $(ARGS)
 
 chaos: $(READY) ## Kill services and servers while customers write; ARGS="--kills 20 --seed 7 --json"
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -214,7 +214,7 @@ def _change(field: str | None, value: dict[str, Any]) -> Iterator[Item]:
             yield from _status(status, number_id)
     elif field == "user_preferences":
         for one in items(value.get("user_preferences")):
-            address = phone(one.get("wa_id")) or string(one.get("user_id"))
+            address = phone(one.get("wa_id")) or (string(one.get("user_id")) or "")[:200]
             state = {"stop": ConsentState.REVOKED, "resume": ConsentState.GRANTED}.get(str(one.get("value")))
             if address and state is not None and one.get("category", "marketing_messages") == "marketing_messages":
                 yield Opted(Channel.WHATSAPP, address, state, (Purpose.MARKETING,), moment(one.get("timestamp")))
@@ -234,7 +234,7 @@ def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | N
     if kind == "text":
         known, text = "text", said(body.get("body"))
     elif kind in MEDIA:
-        known, text = kind, string(body.get("caption"))  # type: ignore[assignment]
+        known, text = kind, said(body.get("caption"))  # type: ignore[assignment]
         media = (Media(kind=kind, url=string(body.get("url")), provider_id=string(body.get("id")), content_type=string(body.get("mime_type"))),)
     elif kind == "location" and (place := located(body.get("latitude"), body.get("longitude"), body.get("name"))):
         known = "location"
@@ -242,7 +242,7 @@ def _message(message: dict[str, Any], person: dict[str, Any], number_id: str | N
         text, choice = _tapped(kind, body)
         known = "button" if choice else "unsupported"
     elif kind == "reaction":
-        known, text = "reaction", string(body.get("emoji")) or None  # none: withdrawn
+        known, text = "reaction", said(body.get("emoji")) or None  # none: withdrawn
     elif kind == "contacts":
         known = "contacts"
     advertisement = string(mapping(message.get("referral")).get("source_id"))
@@ -286,7 +286,8 @@ def _status(status: dict[str, Any], number_id: str | None) -> Iterator[Item]:
     identifier, reference = string(status.get("id")) or None, _uuid(status.get("biz_opaque_callback_data"))
     if not (identifier or reference):
         return
-    address = phone(status.get("recipient_id")) or string(status.get("recipient_user_id")) or string(status.get("recipient_id"))
+    known = string(status.get("recipient_user_id")) or string(status.get("recipient_id")) or ""
+    address = phone(status.get("recipient_id")) or known[:200] or None
     found = STATUSES.get(str(status.get("status")), ReceiptStatus.UNKNOWN)
     code = string(next(iter(items(status.get("errors"))), {}).get("code"))
     kind = failure(whole(code)) if found is ReceiptStatus.FAILED else None
@@ -303,6 +304,7 @@ def _messaging(channel: Channel, event: dict[str, Any]) -> Iterator[Item]:
     person, page = string(mapping(event.get("sender")).get("id")), string(mapping(event.get("recipient")).get("id"))
     if not person:
         return
+    person = person[:200]
     at, message, postback = moment(event.get("timestamp")), mapping(event.get("message")), mapping(event.get("postback"))
     if message and not message.get("is_echo") and not message.get("is_deleted") and (identifier := string(message.get("mid"))):
         yield _page_message(channel, person, page, identifier, message, at)
@@ -422,13 +424,13 @@ def _template(content: Content) -> dict[str, Any]:
 
 def _once(found: list[Item]) -> list[Item]:
     """Without what stands twice in one payload."""
-    return found if len(found) < 2 else list({_mark(item): item for item in reversed(found)}.values())[::-1]
+    return list({_mark(item): item for item in reversed(found)}.values())[::-1]
 
 
 def _mark(item: Item) -> tuple[object, ...]:
     if isinstance(item, Received):
         return ("message", item.provider_id)
-    return (item,)
+    return ("happened", item.type, item.event_id) if isinstance(item, Happened) else (item,)
 
 
 def _uuid(value: object) -> UUID | None:

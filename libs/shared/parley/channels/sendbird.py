@@ -176,7 +176,7 @@ def _reads(body: dict[str, Any], account: Account) -> Iterator[Receipt]:
 
 
 def _chat(body: dict[str, Any]) -> str | None:
-    return string(mapping(body.get("channel")).get("channel_url")) or None
+    return (string(mapping(body.get("channel")).get("channel_url")) or "")[:200] or None
 
 
 def _at(value: object) -> datetime | None:
