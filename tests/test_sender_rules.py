@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from parley.channels.shape import Account
 from parley.channels.text import storable
-from parley.contracts import Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
+from parley.contracts import Card, Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
 from parley.failures import Outcome
 from parley_sender.accept import accepted
 from parley_sender.gate import LOOK, SETTLING, Candidate, Drop, Go, Hold, gate
@@ -292,3 +292,13 @@ def test_links_are_tracked_for_campaigns_alone(config):
 
     assert ({}, 2) == (plain.links, plain.units)
     assert (["https://a.example/" + "x" * 200], 1) == (list(campaign.links.values()), campaign.units)
+
+
+def test_links_of_cards_are_tracked(config):
+    """Each card's link is one more of the message's, in order, beside those of the text."""
+    cards = (Card(title="Tea", url="https://a.example/tea"), Card(title="None"), Card(title="Cup", url="https://a.example/cup"))
+    content = Content(text="see https://a.example", cards=cards)
+    found = taken(config, channels=("sms",), addresses={Channel.SMS: "+821012345678"}, content=content, campaign="c", purpose="marketing")
+
+    assert ["https://a.example", "https://a.example/tea", "https://a.example/cup"] == list(found.links.values())
+    assert [list(found.links)[1], "", list(found.links)[2]] == [(one.url or "").rpartition("/")[2] for one in found.content.cards]

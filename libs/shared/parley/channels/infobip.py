@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 
 from parley import crypto
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Engaged, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, moment, phone, pieces, retry_after, said, string, whole, written_out
 from parley.channels.text import segments as sms_segments
@@ -97,7 +98,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
             {**headers, **({"idempotency-key": key} if account.honours_keys else {})},
             orjson.dumps({"messages": [_addressed(content, key, message, account)]}),
         )
-        for key, content in zip(keys, _contents(message.content), strict=False)
+        for key, content in zip(keys, _contents(unfolded(message.content, pictures=account.channel is Channel.MMS)), strict=False)
     ]
 
 
@@ -129,7 +130,7 @@ def failure(code: str, status: int) -> Class:
 
 def segments(content: Content) -> int:
     """Segments of all messages that the content takes; an MMS counts as one."""
-    return sum(1 if "messageSegments" in one else sms_segments(one["text"]) for one in _contents(content))
+    return sum(1 if "messageSegments" in one else sms_segments(one["text"]) for one in _contents(unfolded(content, pictures=False)))
 
 
 # --- in ------------------------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import orjson
 from pydantic import JsonValue
 
 from parley import crypto
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Opted, Outgoing, Received, Request, Response
 from parley.channels.text import (
     document,
@@ -34,7 +35,7 @@ from parley.channels.text import (
     tapped,
     written_out,
 )
-from parley.contracts import Channel, Choice, ConsentState, Content, Media
+from parley.contracts import Card, Channel, Choice, ConsentState, Content, Media
 from parley.failures import Class, Outcome
 
 UNIT = "messages"
@@ -45,6 +46,8 @@ API, DATA = "https://api.line.me", "https://api-data.line.me"
 MAX_TEXT, MAX_LABEL = 5000, 20
 """UTF-16 units, as LINE counts."""
 MAX_QUICK_REPLIES, MAX_OBJECTS = 13, 5
+MAX_CARDS, MAX_CARD_TEXT, MAX_ALT, MAX_LINK = 12, 500, 400, 1000
+"""Bubbles of a carousel, characters of one that we fill, of the text that stands for all in a list of chats, and of a link."""
 MAX_SHOWN = 300
 """Characters of the text that a tap writes into the chat."""
 CHOOSE = "☰"
@@ -219,20 +222,44 @@ def _mark(item: Item) -> tuple[object, ...]:
 
 
 def _objects(content: Content) -> list[dict[str, Any]]:
-    """LINE's message objects: files, then the text, the last object with the choices as quick replies. What LINE cannot show is a link in the text.
+    """LINE's message objects: files, the text, the cards, the last object with the choices as quick replies. What LINE cannot show is a link in the text.
 
     A film needs a preview picture and a sound its length, neither of which is known here; files cannot be sent at all.
     """
+    content = content if len(content.cards) <= MAX_CARDS else unfolded(content)
     choices = tuple({one.id: one for one in content.choices}.values())
     native = len(choices) <= MAX_QUICK_REPLIES
     links = [_address(one) for one in content.media if one.kind not in ("image", "sticker")]
     text = "\n".join(filter(None, [content.text if native else written_out(content), *links]))
     files = [_sticker(one) if one.kind == "sticker" and not one.url else _image(one) for one in content.media if one.kind in ("image", "sticker")]
-    texts = pieces(text, fitting(text, MAX_TEXT)) or ([CHOOSE] if choices and not files else [])
-    objects = [*files, *({"type": "text", "text": one} for one in texts)]
+    texts = pieces(text, fitting(text, MAX_TEXT)) or ([CHOOSE] if choices and not (files or content.cards) else [])
+    objects = [*files, *({"type": "text", "text": one} for one in texts), *([_carousel(content.cards)] if content.cards else [])]
     if choices and native:
         objects[-1] = {**objects[-1], "quickReply": {"items": [_reply(one) for one in choices]}}
     return objects
+
+
+def _carousel(cards: Sequence[Card]) -> dict[str, Any]:
+    alt = " / ".join(one.title.strip() for one in cards)
+    return {
+        "type": "flex",
+        "altText": shortened(alt, fitting(alt, MAX_ALT)),
+        "contents": {"type": "carousel", "contents": [_bubble(one) for one in cards]},
+    }
+
+
+def _bubble(card: Card) -> dict[str, Any]:
+    """Picture, title and text; a tap leads to the link."""
+    text = shortened(card.text.strip(), MAX_CARD_TEXT)
+    image = {"type": "image", "url": card.image, "size": "full", "aspectRatio": "20:13", "aspectMode": "cover"}
+    title = {"type": "text", "text": shortened(card.title.strip() or CHOOSE, MAX_CARD_TEXT), "weight": "bold", "wrap": True}
+    said = [title, *([{"type": "text", "text": text, "size": "sm", "wrap": True}] if text else [])]
+    return {
+        "type": "bubble",
+        **({"hero": image} if card.image and card.image.startswith("https://") and len(card.image) <= MAX_LINK else {}),
+        "body": {"type": "box", "layout": "vertical", "spacing": "sm", "contents": said},
+        **({"action": {"type": "uri", "uri": card.url}} if card.url and len(card.url) <= MAX_LINK else {}),
+    }
 
 
 def _image(media: Media) -> dict[str, Any]:

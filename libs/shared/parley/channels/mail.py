@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import quote
 from uuid import UUID
 
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Engaged, Item, Opted, Outgoing, Receipt
 from parley.channels.text import shortened, string
 from parley.contracts import Channel, Choice, ConsentState, Purpose, ReceiptStatus, Template
@@ -50,9 +51,10 @@ def written(message: Outgoing, account: Account) -> Mail:
     The first line is the subject. Where an empty line follows it, it is a heading and the rest is the text; else it stands in the text too.
     """
     name, sender = _sender(account.sender)
-    subject, text = _headed(message.content.text.replace("\r\n", "\n").strip())
-    choices = [_line(place, one) for place, one in enumerate(message.content.choices, 1)]
-    files = [one.url for one in message.content.media if one.url]
+    content = unfolded(message.content, pictures=False)
+    subject, text = _headed(content.text.replace("\r\n", "\n").strip())
+    choices = [_line(place, one) for place, one in enumerate(content.choices, 1)]
+    files = [one.url for one in content.media if one.url]
     body = "\n\n".join(part for part in (text, "\n".join(choices), "\n".join(files)) if part)
     subject = subject or name or sender
     return Mail(name, sender, subject, body or subject, _unsubscribe(message.unsubscribe_url))

@@ -15,6 +15,7 @@ import orjson
 from pydantic import JsonValue
 
 from parley import crypto
+from parley.channels.cards import OPEN, caption, unfolded
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import (
     MAX_CHOICE_ID,
@@ -33,7 +34,7 @@ from parley.channels.text import (
     whole,
     written_out,
 )
-from parley.contracts import Channel, Choice, ConsentState, Content, Media, Purpose, ReceiptStatus
+from parley.contracts import Card, Channel, Choice, ConsentState, Content, Media, Purpose, ReceiptStatus
 from parley.failures import Class, Outcome
 
 UNIT = "messages"
@@ -44,6 +45,8 @@ VERSION = "v25.0"
 MAX_TEXT, MAX_BODY, MAX_BUTTONS, MAX_TITLE, MAX_ROWS, MAX_ROW, MAX_DESCRIPTION = 4096, 1024, 3, 20, 10, 24, 72
 PAGE_TEXT = {Channel.MESSENGER: 2000, Channel.INSTAGRAM: 1000}
 MAX_QUICK_REPLIES = 13
+MAX_CARDS, MAX_CARD_TEXT, MAX_CAPTION = 10, 80, 1024
+"""Cards in a generic template, characters of each line of one; characters below a picture on WhatsApp."""
 CHOOSE = "☰"
 """On the button that opens a list, the same in every language."""
 
@@ -112,7 +115,8 @@ def answer() -> Response:
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """One request, or as many as text, media and choices need. On WhatsApp our message id rides in each and comes back with every status."""
     if account.channel in PAGE_TEXT:
-        node, said = "me", _page_bodies(message.content, PAGE_TEXT[account.channel])
+        content = message.content if account.channel is Channel.MESSENGER else unfolded(message.content)
+        node, said = "me", _page_bodies(content, PAGE_TEXT[account.channel])
         bodies = [{"messaging_type": "RESPONSE", "recipient": {"id": message.address}, "message": one} for one in said]
     else:
         echo = {"biz_opaque_callback_data": str(message.message_id)}
@@ -371,9 +375,18 @@ def _bodies(content: Content) -> list[dict[str, Any]]:
     files = [{"type": one.kind, one.kind: {"link": one.url} if one.url else {"id": one.provider_id}} for one in content.media]
     choices = tuple({one.id: one for one in content.choices}.values())
     few = len(choices) <= MAX_ROWS
+    cards = [_captioned(one) for one in content.cards]
     *before, last = pieces(content.text if few else written_out(content), MAX_BODY if choices and few else MAX_TEXT) or [""]
-    ending = [interactive(last, choices)] if choices and few else [_text(last)] if last or not files else []
-    return [*files, *map(_text, before), *ending]
+    if choices and few:  # the question stands below what it asks about
+        return [*files, *map(_text, before), *cards, interactive(last, choices)]
+    return [*files, *map(_text, before), *([_text(last)] if last or not (files or cards) else []), *cards]
+
+
+def _captioned(card: Card) -> dict[str, Any]:
+    """A card as a picture with what it says below; without a picture as a text."""
+    if not card.image:
+        return _text(caption(card, MAX_TEXT))
+    return {"type": "image", "image": {"link": card.image, "caption": caption(card, MAX_CAPTION)}}
 
 
 def _text(body: str) -> dict[str, Any]:
@@ -403,15 +416,33 @@ def _title(choice: Choice) -> str:
 
 
 def _page_bodies(content: Content, limit: int) -> list[dict[str, Any]]:
-    """What each message on Messenger or Instagram says; choices as quick replies under the last text."""
+    """What each message on Messenger or Instagram says; choices as quick replies under the last text, cards as a generic template before it."""
+    content = content if _shown(content.cards) else unfolded(content)
     kinds = {"document": "file", "sticker": "image"}
     files = [{"type": kinds.get(one.kind, one.kind), "payload": {"url": one.url} if one.url else {"attachment_id": one.provider_id}}
              for one in content.media]  # fmt: skip
     choices = content.choices if len(content.choices) <= MAX_QUICK_REPLIES else ()
     said: list[dict[str, Any]] = [{"text": one} for one in pieces(content.text or CHOOSE if choices else written_out(content), limit)]
+    cards = [{"attachment": {"type": "template", "payload": {"template_type": "generic", "elements": [_element(one) for one in content.cards]}}}]
+    said = [*said[:-1], *cards, *said[-1:]] if content.cards and choices else [*said, *(cards if content.cards else [])]
     if choices:
         said[-1]["quick_replies"] = [{"content_type": "text", "title": shortened(_title(one), MAX_TITLE), "payload": one.id} for one in choices]
     return [*({"attachment": one} for one in files), *said] or [{"text": ""}]
+
+
+def _shown(cards: Sequence[Card]) -> bool:
+    """Whether a generic template can hold them: not too many, and each with more than a title."""
+    return len(cards) <= MAX_CARDS and all(one.text.strip() or one.image or one.url for one in cards)
+
+
+def _element(card: Card) -> dict[str, Any]:
+    link = {"type": "web_url", "url": card.url}
+    return {
+        "title": shortened(card.title, MAX_CARD_TEXT),
+        **({"subtitle": shortened(card.text, MAX_CARD_TEXT)} if card.text.strip() else {}),
+        **({"image_url": card.image} if card.image else {}),
+        **({"default_action": link, "buttons": [{**link, "title": OPEN}]} if card.url else {}),
+    }
 
 
 def _template(content: Content) -> dict[str, Any]:

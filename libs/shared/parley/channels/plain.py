@@ -87,6 +87,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
             "text": content.text,
             "media": [media.model_dump(exclude_none=True) for media in content.media],
             "choices": [choice.model_dump() for choice in content.choices],
+            **({"cards": [card.model_dump(exclude_none=True) for card in content.cards]} if content.cards else {}),
         }
     )
     signed = crypto.webhook_sign(account.secret("symmetric"), f"msg_{message.message_id.hex}", message.at, body)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, Item, Request, Response
 from parley.channels.text import shortened, written_out
 from parley.contracts import Content
@@ -37,6 +38,7 @@ def notice(content: Content, buttons: bool = False) -> Notice:
     The first line is the title where an empty line follows it, as it is the subject of an e-mail. The first link is where a tap leads.
     Raises ValueError with a sentence when there is nothing to show.
     """
+    content = unfolded(content)
     text = (content.text if buttons else written_out(content)).replace("\r\n", "\n").strip()
     if not text:
         raise ValueError("a notification shows text: push knows no templates, and neither media nor choices without a word")

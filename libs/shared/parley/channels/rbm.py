@@ -17,9 +17,10 @@ import orjson
 
 from parley import crypto
 from parley.channels import google
+from parley.channels.cards import OPEN, unfolded
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, located, mapping, phone, pieces, said, shortened, string, tapped, written_out
-from parley.contracts import Channel, Choice, ConsentState, Content, Media, ReceiptStatus
+from parley.contracts import Card, Channel, Choice, ConsentState, Content, Media, ReceiptStatus
 from parley.failures import Class, Outcome
 
 UNIT = "messages"
@@ -30,6 +31,10 @@ API = "https://rcsbusinessmessaging.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
 MAX_TEXT, MAX_SUGGESTIONS, MAX_TITLE = 3072, 11, 25
 """Characters of a text, suggestions under a message, characters of a suggestion."""
+MAX_CARDS, MAX_CARD_TITLE, MAX_CARD_TEXT, MAX_LINK = 10, 200, 2000, 2048
+"""Cards of a carousel, characters of title, text and link of one."""
+OPENED = "open"
+"""What a tap on the link of a card sends, beside opening it: no words of the customer."""
 CHOOSE = "☰"
 """Over suggestions that come without a text, the same in every language."""
 
@@ -85,6 +90,8 @@ def parse(request: Request, account: Account) -> Sequence[Item]:
     if not address:
         if any(name in content for name in SAYS):
             raise Malformed("`senderPhoneNumber` is missing.")
+        return []
+    if mapping(content.get("suggestionResponse")).get("postbackData") == OPENED:
         return []
     # What a tap starts has an event's id alone; Pub/Sub's own id, the same whenever it comes again, is better than none.
     identifier = string(content.get("messageId")) or string(content.get("eventId")) or string(envelope.get("messageId"))
@@ -214,17 +221,42 @@ def _key(message_id: UUID, part: int) -> UUID:
 
 
 def _bodies(content: Content) -> list[dict[str, Any]]:
-    """What each message says: files, then the text, the last of all with the choices; empty when there is nothing to say."""
+    """What each message says: files, the text, the cards, the last of all with the choices; empty when there is nothing to say."""
     choices = tuple({one.id: one for one in content.choices}.values())
     few = len(choices) <= MAX_SUGGESTIONS
+    content = content if _shown(content.cards) else unfolded(content)
     bodies: list[dict[str, Any]] = [
         {"contentInfo": {"fileUrl": one.url}} if one.url else {"uploadedRbmFile": {"fileName": one.provider_id}} for one in content.media
     ]
     bodies += [{"text": one} for one in pieces(content.text if few else written_out(content), MAX_TEXT)]
+    bodies += [{"richCard": _rich(content.cards)}] if content.cards else []
     if choices and few:
         bodies = bodies or [{"text": CHOOSE}]
         bodies[-1]["suggestions"] = [{"reply": {"text": _title(one), "postbackData": one.id}} for one in choices]
     return bodies
+
+
+def _shown(cards: Sequence[Card]) -> bool:
+    """Whether a carousel holds them; links beyond its length would be of no use in parts."""
+    return len(cards) <= MAX_CARDS and all(len(one.url or "") <= MAX_LINK for one in cards)
+
+
+def _rich(cards: Sequence[Card]) -> dict[str, Any]:
+    """One card alone, or a carousel of several."""
+    if len(cards) == 1:
+        return {"standaloneCard": {"cardOrientation": "VERTICAL", "cardContent": _card(cards[0])}}
+    return {"carouselCard": {"cardWidth": "MEDIUM", "cardContents": [_card(one) for one in cards]}}
+
+
+def _card(card: Card) -> dict[str, Any]:
+    text = shortened(card.text.strip(), MAX_CARD_TEXT)
+    opens = {"text": OPEN, "postbackData": OPENED, "openUrlAction": {"url": card.url}}
+    return {
+        "title": shortened(card.title.strip() or CHOOSE, MAX_CARD_TITLE),
+        **({"description": text} if text else {}),
+        **({"media": {"height": "MEDIUM", "contentInfo": {"fileUrl": card.image}}} if card.image else {}),
+        **({"suggestions": [{"action": opens}]} if card.url else {}),
+    }
 
 
 def _title(choice: Choice) -> str:

@@ -14,6 +14,7 @@ import orjson
 from pydantic import JsonValue
 
 from parley import crypto
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, moment, number, pieces, retry_after, said, string, whole, written_out
 from parley.contracts import Channel, Content, Media, ReceiptStatus
@@ -198,6 +199,7 @@ def _kind(content_type: str) -> Literal["image", "audio", "video", "document"]:
 
 def _bodies(content: Content) -> list[dict[str, Any]]:
     """What each message says: files, then the text with the choices written out, for a channel has no buttons of its own."""
+    content = unfolded(content)
     texts = pieces(written_out(content), MAX_TEXT)
     return [*map(_file, content.media), *({"message_type": "MESG", "message": one} for one in texts)]
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from parley.channels import gsm, smpp_link
 from parley.channels import smpp_pdu as wire
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Outgoing, Piece, Receipt, Received, Request, Response, Unreachable
 from parley.channels.smpp_link import Link
 from parley.channels.smpp_pdu import Address, Delivered
@@ -134,6 +135,7 @@ def address_fault(base_url: str | None) -> str | None:
 
 def _text(content: Content) -> str:
     """Text and choices; media as their addresses, each on a line of its own."""
+    content = unfolded(content, pictures=False)
     return "\n".join([*([text] if (text := written_out(content)) else []), *(one.url for one in content.media if one.url)])
 
 

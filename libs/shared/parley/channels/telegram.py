@@ -16,6 +16,7 @@ import orjson
 from pydantic import JsonValue
 
 from parley import crypto
+from parley.channels.cards import caption
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Opted, Outgoing, Received, Request, Response
 from parley.channels.text import (
     document,
@@ -34,7 +35,7 @@ from parley.channels.text import (
     whole,
     written_out,
 )
-from parley.contracts import Channel, Choice, ConsentState, Content, Media
+from parley.contracts import Card, Channel, Choice, ConsentState, Content, Media
 from parley.failures import Class, Outcome
 
 UNIT = "messages"
@@ -297,18 +298,25 @@ def _pause(seconds: object) -> timedelta | None:
 
 
 def _bodies(content: Content) -> list[tuple[str, dict[str, Any]]]:
-    """Method and fields of each call. A lone file carries the text; else files come first, then the text, the last piece with the buttons."""
+    """Method and fields of each call. A lone file carries the text; else files come first, then the text, then the cards, the last with the buttons."""
     choices = tuple({one.id: one for one in content.choices}.values())
     native = len(choices) <= MAX_BUTTONS and all(len(one.id.encode()) <= MAX_DATA for one in choices)
     text = content.text if native else written_out(content)
     buttons = {"reply_markup": {"inline_keyboard": [[_button(one)] for one in choices]}} if native and choices else {}
     files = [_file(one) for one in content.media if one.url or one.provider_id]
-    if len(files) == 1 and files[0][0] != "sendSticker" and len(text) <= fitting(text, MAX_CAPTION):
+    cards = [_card(one) for one in content.cards]
+    if len(files) == 1 and not cards and files[0][0] != "sendSticker" and len(text) <= fitting(text, MAX_CAPTION):
         method, fields = files[0]
         return [(method, {**fields, **({"caption": text} if text else {}), **buttons})]
-    texts = pieces(text, fitting(text, MAX_TEXT)) or ([CHOOSE] if buttons else [])
-    bodies = [*files, *(("sendMessage", {"text": one, **NO_PREVIEW}) for one in texts)]
+    texts = pieces(text, fitting(text, MAX_TEXT)) or ([CHOOSE] if buttons and not cards else [])
+    bodies = [*files, *(("sendMessage", {"text": one, **NO_PREVIEW}) for one in texts), *cards]
     return [*bodies[:-1], (bodies[-1][0], {**bodies[-1][1], **buttons})] if bodies else []
+
+
+def _card(card: Card) -> tuple[str, dict[str, Any]]:
+    """A picture with what the card says below it; a text where it has none."""
+    text = caption(card, fitting(card.title + card.text, MAX_CAPTION))
+    return ("sendPhoto", {"photo": card.image, "caption": text}) if card.image else ("sendMessage", {"text": text, **NO_PREVIEW})
 
 
 def _file(media: Media) -> tuple[str, dict[str, Any]]:

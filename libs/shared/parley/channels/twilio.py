@@ -19,6 +19,7 @@ from uuid import UUID
 import orjson
 
 from parley import crypto
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import form_fields, located, mapping, phone, pieces, retry_after, said, storable, tapped, whole, written_out
 from parley.channels.text import segments as sms_segments
@@ -108,6 +109,7 @@ def answer() -> Response:
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """One request; several where the text or the media are more than one message holds. Each carries our message id in its callback."""
     common = _common(message, account)
+    content = unfolded(message.content, pictures=account.channel is not Channel.SMS)
     user = account.secret("account_sid")
     basic = base64.b64encode(f"{user}:{account.secret('auth_token')}".encode()).decode()
     headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
@@ -119,7 +121,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
             {**headers, **({"idempotency-key": key} if account.honours_keys else {})},
             urlencode([*common, *fields]).encode(),
         )
-        for key, fields in zip(keys, _bodies(message.content, 1 if account.channel is Channel.WHATSAPP else MAX_MEDIA), strict=False)
+        for key, fields in zip(keys, _bodies(content, 1 if account.channel is Channel.WHATSAPP else MAX_MEDIA), strict=False)
     ]
 
 
@@ -168,7 +170,10 @@ def failure(code: int, status: int = 400) -> Class:
 
 def segments(content: Content) -> int:
     """Segments of all messages that the content takes; one with media counts as one, and so does a template, whose text only Twilio knows."""
-    return sum(1 if any(name != "Body" for name, _ in fields) else sms_segments(fields[0][1]) for fields in _bodies(content, MAX_MEDIA))
+    return sum(
+        1 if any(name != "Body" for name, _ in fields) else sms_segments(fields[0][1])
+        for fields in _bodies(unfolded(content, pictures=False), MAX_MEDIA)
+    )
 
 
 def _bodies(content: Content, media_each: int) -> list[list[tuple[str, str]]]:

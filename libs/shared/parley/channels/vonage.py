@@ -17,6 +17,7 @@ from uuid import uuid5
 import orjson
 
 from parley.channels import jwt, meta, vonage_signed, vonage_sms
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import (
     document,
@@ -164,6 +165,7 @@ def failure(code: int | None, status: int = 400) -> Class:
 
 def segments(content: Content) -> int:
     """Segments of the text, as an SMS has them, and one for each file."""
+    content = unfolded(content, pictures=False)
     return sms_segments(written_out(content)) + sum(1 for one in content.media if one.url)
 
 
@@ -262,7 +264,7 @@ def _digits(address: str) -> str:
 
 def _bodies(content: Content, channel: Channel) -> list[dict[str, Any]]:
     """What each message says; never empty. Files first, then the text, the last piece of it with the choices where the channel has any."""
-    limit = TEXTS.get(channel, TEXTS[Channel.SMS])
+    limit, content = TEXTS.get(channel, TEXTS[Channel.SMS]), unfolded(content, pictures=channel is not Channel.SMS)
     if channel is Channel.WHATSAPP and (template := content.template) is not None:
         said = {"name": template.name, **({"parameters": list(template.parameters)} if template.parameters else {})}
         return [{"message_type": "template", "template": said, "whatsapp": {"policy": "deterministic", "locale": template.language}}]

@@ -28,6 +28,7 @@ from pydantic import JsonValue
 
 from parley import crypto
 from parley.channels import plain
+from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, mapping, said, string, tapped
 from parley.contracts import Channel, Content, ReceiptStatus
@@ -86,7 +87,7 @@ def answer() -> Response:
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """The one request. Raises ValueError with a sentence where there is nowhere to post it or nothing to show."""
-    content = message.content
+    content = unfolded(message.content)
     if account.base_url is None:
         raise ValueError(f"account {account.name}: web chat is delivered to ingest; set `base_url` to its address, as in http://parley-ingest:8001")
     if not (content.text or content.media or content.choices):

@@ -83,7 +83,7 @@ def _fault(body: dict[str, Any]) -> str | None:
     for name in ("reference", "to"):
         if not isinstance(body.get(name), str) or not body[name]:
             return f"`{name}` must be a text that is not empty."
-    text, media, choices = body.get("text"), body.get("media", []), body.get("choices", [])
+    text, media, choices, cards = body.get("text"), body.get("media", []), body.get("choices", []), body.get("cards", [])
     if text is not None and not isinstance(text, str):
         return "`text` must be a text or null."
     if not isinstance(media, list) or not all(isinstance(one, dict) for one in media):
@@ -92,12 +92,15 @@ def _fault(body: dict[str, Any]) -> str | None:
         isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("title"), str) for one in choices
     ):
         return "`choices` must be a list of objects with `id` and `title`."
-    return None if text or media else "`text` or `media` is needed."
+    if not isinstance(cards, list) or not all(isinstance(one, dict) and isinstance(one.get("title"), str) and one["title"] for one in cards):
+        return "`cards` must be a list of objects with a `title`."
+    return None if text or media or cards else "`text`, `media` or `cards` are needed."
 
 
 def _message(body: dict[str, Any]) -> Message:
     choices = tuple({"id": one["id"], "title": one["title"]} for one in body.get("choices", ()))
     media = tuple(str(one.get("url") or one.get("provider_id") or "") for one in body.get("media", ()))
+    media += tuple(str(one.get("image") or one["title"]) for one in body.get("cards", ()))
     return Message(body["to"], body.get("text"), body["reference"], choices, "button" if choices else None, media)
 
 
