@@ -58,8 +58,8 @@ TYPES: dict[str, Kind] = {
 }  # fmt: skip
 """WhatsApp's `MessageType`; another word is a message that we cannot read."""
 QUERY = (ECHO,)
-SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 MEDIA = tuple((f"MediaUrl{n}", f"MediaContentType{n}") for n in range(20))
+SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 _URL = re.compile(r"(https?)://((?:[^/?#@]*@)?(?:\[[^\]/?#]*\]|[^:/?#]*))(:[0-9]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -226,11 +226,6 @@ def _messages(form: dict[str, str], sid: str) -> Iterator[Item]:
         yield Opted(channel, address, state, provider_id=sid)
 
 
-def _of_json(body: bytes) -> list[Item]:
-    """Nothing: Twilio's JSON webhooks (Event Streams and others) are no messages. Raises `Malformed` for what is no JSON."""
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError as error:
 def _form(body: bytes) -> dict[str, str]:
     """The fields by name, the last of each. Raises `Malformed`."""
     try:
@@ -244,6 +239,11 @@ def _form(body: bytes) -> dict[str, str]:
     return {storable(name): storable(value) for name, value in form_fields(body)}
 
 
+def _of_json(body: bytes) -> list[Item]:
+    """Nothing: Twilio's JSON webhooks (Event Streams and others) are no messages. Raises `Malformed` for what is no JSON."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
         raise Malformed("The body is not JSON.") from error
     return []
 
