@@ -40,17 +40,17 @@ class Webhook:
         return taken(hook, config.accounts[self.account], datetime.now(UTC)).record
 
 
-def webhooks(config: Config, count: int, first: int = 0) -> list[Webhook]:
-    """`count` webhooks, signed now; `first` sets them apart from those of another call."""
+def webhooks(config: Config, count: int, first: int = 0, people: int | None = None) -> list[Webhook]:
+    """`count` webhooks, signed now; `first` sets them apart from those of another call. By so many `people` in turn, else each by somebody else."""
     accounts = cycle([_as_known(config, name) for name in WRITTEN_OVER])
-    return list(islice(_written(accounts, first), count))
+    return list(islice(_written(accounts, first, people), count))
 
 
-def _written(accounts: Iterator[Account], first: int) -> Iterator[Webhook]:
+def _written(accounts: Iterator[Account], first: int, people: int | None) -> Iterator[Webhook]:
     said, now = [text.format(n=1001) for text in KO + EN], time.time()
     for number, account in enumerate(accounts, first):
         provider = PROVIDERS[account.provider]
-        say = Say.model_validate({"account": account.name, "from": address(number), "text": said[number % len(said)]})
+        say = Say.model_validate({"account": account.name, "from": address(number % people if people else number), "text": said[number % len(said)]})
         post = provider.incoming(account, say, provider.message_id(number.to_bytes(16)), "button", now)
         assert post is not None, "every account has a hook"
         headers = {"Content-Type": post.content_type, "User-Agent": "provider", **provider.sign(account, post, now)}

@@ -455,7 +455,7 @@ def _template(content: Content) -> dict[str, Any]:
 
 def _once(found: list[Item]) -> list[Item]:
     """Without what stands twice in one payload."""
-    return list({_mark(item): item for item in reversed(found)}.values())[::-1]
+    return found if len(found) < 2 else list({_mark(item): item for item in reversed(found)}.values())[::-1]
 
 
 def _mark(item: Item) -> tuple[object, ...]:
