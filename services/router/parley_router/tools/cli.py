@@ -43,3 +43,35 @@ def graph(
         typer.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
+
+
+@app.command("test")
+def hold(
+    directory: Annotated[Path | None, typer.Argument(help="Directory of flows; its tests are tests/*.yaml. Else that of PARLEY_CONFIG.")] = None,
+    config: Config = None,
+    only: Annotated[str | None, typer.Option(help="Only tests with this in their name or file.")] = None,
+    min_coverage: Annotated[float, typer.Option(help="Percent of steps and ways that the tests must take together.", min=0, max=100)] = 0.0,
+    junit: Annotated[Path | None, typer.Option(help="File to write the results to, as JUnit's XML.", dir_okay=False)] = None,
+) -> None:
+    """Hold the conversations that are written down beside the flows; exit status 1 when one goes otherwise."""
+    from rich.console import Console
+
+    from parley_router.tools import sources, testing
+    from parley_router.tools.coverage import share
+
+    flows = sources.opened(flows_of(directory), config)
+    tests = [one for one in testing.read(flows) if only is None or only in one.test.test or only in one.path.name]
+    if not tests:
+        raise settings.SettingsError(
+            f"no test {f'has {only!r} in its name' if only else f'stands in {flows.directory}/tests'}: see docs/flows-testing.md"
+        )
+    results = list(testing.run(flows, tests))
+    found = testing.covered(flows, results)
+    testing.told(Console(soft_wrap=True), results, found)
+    if junit is not None:
+        junit.write_text(testing.junit(results), encoding="utf-8")
+    reached = share(one for _, _, one in found)
+    if reached < min_coverage:
+        typer.echo(f"covered are {reached:g} %, not {min_coverage:g} %")
+    if reached < min_coverage or any(one.verdict.fault is not None for one in results):
+        raise typer.Exit(1)

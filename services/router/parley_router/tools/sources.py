@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,8 +11,9 @@ from parley import yamlfile
 from parley.config import AccountsFile
 from parley.yamlfile import ConfigError, Lines
 from parley_router import catalogue
-from parley_router.catalogue import Book
+from parley_router.catalogue import Book, Meaning
 from parley_router.flow import Flow
+from parley_router.templates import Texts
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,21 @@ def tenants(directory: Path, config: Path | None = None) -> AccountsFile:
 def opened(directory: Path, config: Path | None = None) -> Flows:
     """The flows of a directory. Raises `ConfigError` with every complaint when any of them cannot be used."""
     known = tenants(directory, config).tenants
-    zones = {name: ZoneInfo(one.timezone) for name, one in known.items()}
-    book = catalogue.load(directory, {name: one.languages for name, one in known.items()}, zones)
-    reads, _ = catalogue.read(directory)
+    languages, zones = {name: one.languages for name, one in known.items()}, {name: ZoneInfo(one.timezone) for name, one in known.items()}
+    texts = Texts()
+    reads, refused = catalogue.read(directory)
+    refused += catalogue.refusals(reads, languages, texts)
+    if refused:
+        raise ConfigError("\n".join(one.reason for one in refused))
+    flows = [one.flow for one in reads]
+    book = catalogue.bound(flows, languages, zones, {name: _meanings(flows, name) for name in known}, texts)
     sources = {(one.flow.tenant, one.flow.flow): Source(Path(one.name), one.flow, Lines(one.source)) for one in reads}
     return Flows(directory, zones, book, sources, sorted((directory / "tests").glob("*.yaml")))
+
+
+def _meanings(flows: Iterable[Flow], tenant: str) -> dict[str, Meaning]:
+    """The intents that flows begin by. What they are called is in the FAQ; here they go by their names."""
+    return {intent: Meaning({"en": intent}) for flow in flows if flow.tenant == tenant for intent in flow.start.intents}
 
 
 def drawable(place: Path) -> list[Flow]:
