@@ -240,6 +240,20 @@ def test_states_differ_by_anything_but_times():
     assert [f"contact {CONTACT}: only in the first run"] == state_differences(contact(), {})
 
 
+@pytest.mark.parametrize(("first", "second", "differ"), [
+    ({"runs": [{"flow": "f", "due": "2027-01-01T00:00:00Z"}]}, {"runs": [{"flow": "f", "due": "2027-01-01T00:00:01Z"}]}, False),
+    ({"runs": [{"flow": "f", "due": "2027-01-01T00:00:00Z"}]}, {"runs": [{"flow": "g", "due": "2027-01-01T00:00:00Z"}]}, True),
+    ({"goals": [{"event": "e", "since": "2027-01-01T00:00:00Z"}]}, {"goals": [{"event": "e", "since": "2027-01-01T00:00:01Z"}]}, False),
+    ({"happened": {"e": ["2027-01-01T00:00:00Z"]}}, {"happened": {"e": ["2027-01-01T00:00:01Z"]}}, False),
+    ({"happened": {"e": ["2027-01-01T00:00:00Z"]}}, {"happened": {"e": ["2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"]}}, True),
+    ({"begun": {"f": "2027-01-01T00:00:00Z"}}, {"begun": {"f": "2027-01-01T00:00:01Z"}}, False),
+    ({"begun": {"f": "2027-01-01T00:00:00Z"}}, {}, True),
+])  # fmt: skip
+def test_what_waits_differs_by_anything_but_times(first, second, differ):
+    """What waits, what happened and what is watched for is compared, but not when."""
+    assert differ is bool(state_differences(contact(**first), contact(**second)))
+
+
 @given(st.permutations(range(6)))
 def test_the_witness_does_not_mind_the_order_of_the_ledger(order):
     """An answer may stand before the end of the webhook that caused it: received, answered and the time between are the same."""

@@ -29,6 +29,8 @@ PROVEN = {
     "failed": frozenset({"failed", "delivered", "read"}),
 }
 """What a delivery may say once a receipt was acknowledged; it moves only forward, and that a message arrived outweighs that it failed."""
+TIMES = frozenset({"opened_at", "last_at", "due", "since", "until"})
+"""Of a conversation, of a flow that waits, of a goal: no two runs share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,9 @@ def sent_twice(requests: Sequence[Request]) -> Iterator[Offence]:
 def state_differences(ours: Mapping[UUID, Mapping[str, Any]], theirs: Mapping[UUID, Mapping[str, Any]]) -> list[str]:
     """Where the router's contacts of two runs of the same customers differ, a sentence each, by contact.
 
-    Left out are times, which no two runs share: `opened_at` and `last_at` of the conversation, and `at` of each consent. Nothing else is: ids of
-    contacts and conversations follow from the customers' own ids, so they must be the same. The columns `positions` and `changed_at` are not read.
+    Left out are times, which no two runs share: of the conversation, of consents, of what happened (how often it did is compared), of flows that wait
+    and of conversions that are watched for. Nothing else is: ids of contacts, conversations and waits follow from the customers' own ids, so they must
+    be the same. The columns `positions` and `changed_at` are not read.
     """
     found = [f"contact {one}: only in the {'first' if one in ours else 'second'} run" for one in sorted(ours.keys() ^ theirs.keys())]
     for contact in sorted(ours.keys() & theirs.keys()):
@@ -149,10 +152,20 @@ def state_differences(ours: Mapping[UUID, Mapping[str, Any]], theirs: Mapping[UU
 
 def _timeless(contact: Mapping[str, Any]) -> dict[str, Any]:
     state = dict(contact["state"])
-    if state.get("conversation") is not None:
-        state["conversation"] = {name: value for name, value in state["conversation"].items() if name not in ("opened_at", "last_at")}
+    for name in ("conversation", "position"):
+        if state.get(name) is not None:
+            state[name] = _without_times(state[name])
+    for name in ("runs", "goals"):
+        state[name] = [_without_times(one) for one in state.get(name, ())]
+    state["planned"] = {name: _without_times(one) for name, one in state.get("planned", {}).items()}
+    state["happened"] = {name: len(times) for name, times in state.get("happened", {}).items()}
+    state["begun"] = sorted(state.get("begun", ()))
     state["consents"] = {name: one["state"] for name, one in state.get("consents", {}).items()}
     return {"status": contact["status"], "state": state}
+
+
+def _without_times(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in value.items() if name not in TIMES}
 
 
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
