@@ -7,19 +7,26 @@ import socket
 import stat
 import subprocess
 import sys
+from datetime import datetime, time
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 import yaml
 
 from parley.config import load
-from parley.contracts import Channel
+from parley.contracts import Channel, ConsentChanged, ConversationChanged, Envelope, MessageMisunderstood, MessageReceived, MessageRequested
 from parley.demo import premises
+from parley.demo.evidence import whole_topic
 from parley.demo.fleet import Child
 from parley.demo.quiet import Look
 from parley.local import StackError
+from parley.settings import Settings
+from parley.wire import encode
 from parley.yamlfile import ConfigError
+from parley_router import catalogue
+from parley_router.replaying import decided_again
 from tests.conftest import CONFIG
 
 INGEST, TWIN = "http://127.0.0.1:18001", "http://127.0.0.1:19100"
@@ -41,6 +48,7 @@ def demo(stack, database, tmp_path):
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 
+    start.servers = servers
     yield start
     for one in started:
         one.kill()
@@ -72,6 +80,28 @@ def test_nothing_is_lost_sent_twice_or_sent_after_stop(demo):
 
     assert (0, 0, 0, 0) == (endless.returncode, found["lost"], found["sent_twice"], found["sent_after_stop"]), said
     assert (True, 40) == (found["at_rest"], found["customers"]), said
+    same_decisions(asyncio.run(recorded(demo.servers)))
+
+
+async def recorded(servers: dict[str, str]) -> tuple[list[Envelope], dict[str, tuple[datetime, bytes]]]:
+    """What the router read, in order, and what it said: when, and the very bytes, by id."""
+    settings = Settings(kafka=servers["PARLEY_KAFKA"], prefix=servers["PARLEY_PREFIX"])
+    read = await whole_topic(settings, MessageReceived.topic)
+    said = {}
+    for topic in {MessageRequested.topic, ConversationChanged.topic, ConsentChanged.topic, MessageMisunderstood.topic}:
+        said |= {one.id: (one.time, encode(one)[3]) for one in await whole_topic(settings, topic) if one.source == "parley/router"}
+    return read, said
+
+
+def same_decisions(log: tuple[list[Envelope], dict[str, tuple[datetime, bytes]]]) -> None:
+    """Deciding the whole log again gives every result that there was, to the byte, and no other."""
+    read, said = log
+    book = catalogue.load(CONFIG / "flows", {"acme": ("ko", "en")}, {"acme": ZoneInfo("Asia/Seoul")}, days={"acme": (time(), time())})
+    moments = {number: at for number, (at, _) in said.items()}
+    again = {one.id: encode(one.cause.model_copy(update={"data": one.data}))[3] for one in decided_again(read, moments, book)}
+
+    assert {number: value for number, (_, value) in said.items()} == again
+    assert len(again) > 100
 
 
 def prepared(folder, source=CONFIG):

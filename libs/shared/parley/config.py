@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -20,8 +21,11 @@ from parley.channels.shape import Account, Connected, Source
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Scope = Literal["events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write"]
+Scope = Literal[
+    "events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write", "flows:read", "flows:write"
+]  # fmt: skip
 
 
 def _zone(name: str) -> str:
@@ -58,6 +62,7 @@ class _Entry(BaseModel):
 
 class TenantEntry(_Entry):
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    daytime: tuple[Annotated[str, StringConstraints(pattern=CLOCK)], Annotated[str, StringConstraints(pattern=CLOCK)]] = ("08:00", "21:00")
     languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] = Field(default=("en",), min_length=1)
 
 
@@ -96,6 +101,8 @@ class Tenant:
     name: str
     timezone: ZoneInfo
     languages: tuple[str, ...]
+    daytime: tuple[time, time] = (time(8), time(21))
+    """Between these, by the clock of each contact, we may speak on our own; the same time twice: always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +151,23 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
     def resolve(place: tuple[str, ...], reference: str | tuple[str, ...]) -> tuple[str, ...]:
         references = (reference,) if isinstance(reference, str) else reference
         try:
-            return tuple(_secret(one, directory, env) for one in references)
+            return tuple(secret(one, directory, env) for one in references)
         except LookupError as error:
             raise yamlfile.complain(str(path), text, place, str(error.args[0])) from error
 
     return Config(
-        tenants={name: Tenant(name, ZoneInfo(one.timezone), one.languages) for name, one in entries.tenants.items()},
+        tenants={name: _tenant(name, one) for name, one in entries.tenants.items()},
         accounts={name: _account(name, one, resolve) for name, one in entries.accounts.items()},
         keys=tuple(
             Key(name, one.tenant, frozenset(one.scopes), hashlib.sha256(resolve(("keys", name, "token"), one.token)[0].encode()).digest())
             for name, one in entries.keys.items()
         ),
     )
+
+
+def _tenant(name: str, entry: TenantEntry) -> Tenant:
+    begin, end = (time.fromisoformat(one) for one in entry.daytime)
+    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end))
 
 
 def public(directory: Path) -> Mapping[str, Account]:
@@ -214,7 +226,8 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
         raise ConfigError("\n".join(str(one) for one in found))
 
 
-def _secret(reference: str, directory: Path, environment: Mapping[str, str]) -> str:
+def secret(reference: str, directory: Path, environment: Mapping[str, str]) -> str:
+    """What a reference, `env:NAME` or `file:PATH` (from `directory` on), stands for. Raises `LookupError` with a sentence."""
     kind, _, name = reference.partition(":")
     if kind == "env":
         if not environment.get(name):

@@ -250,10 +250,11 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         ends = step.ends(part)
         if not self._leaving.is_set():
             try:
+                now = self._clock()  # one for all: what comes out says when it was decided, so that it can be decided again
                 async with self._pool.acquire() as connection, connection.transaction():
                     with structlog.contextvars.bound_contextvars(**step.about(part)):
-                        caused = await self.stage.apply(connection, good, self._clock()) if good else ()
-                    outputs = step.outputs(self.stage.name, part, caused, self._clock())
+                        caused = await self.stage.apply(connection, good, now) if good else ()
+                    outputs = step.outputs(self.stage.name, part, caused, now)
                     packed = {place: cursor.pack([record for _, record in rows]) for place, rows in outputs.items()}
                     moves = [Move(place, self._cursors[place], end, packed.get(place, b"")) for place, end in ends.items()]
                     await cursor.move(connection, self.stage.name, moves)

@@ -21,7 +21,9 @@ async def build(context: Context) -> Parts:
     """The stage and the routes of the router. Raises `ConfigError` when a flow file cannot be used."""
     languages = {name: tenant.languages for name, tenant in context.config.tenants.items()}
     zones = {name: tenant.timezone for name, tenant in context.config.tenants.items()}
-    book = catalogue.load(context.settings.config / "flows", languages, zones)
+    book = catalogue.load(
+        context.settings.config / "flows", languages, zones, days={name: tenant.daytime for name, tenant in context.config.tenants.items()}
+    )
 
     def bound(state: ContactState | None, event: Envelope, now: datetime) -> tuple[ContactState, Sequence[Data]]:
         found = decided(state, event, now, book)

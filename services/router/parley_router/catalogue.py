@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, time, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from parley import yamlfile
 from parley.contracts import Choice, ConsentState, Purpose
 from parley.yamlfile import ConfigError
 from parley_router.checks import complaints
+from parley_router.daytime import DAY
 from parley_router.flow import Flow
 from parley_router.language import plain, spoken
 from parley_router.state import Position
@@ -51,6 +52,8 @@ class Shelf:
 
     languages: tuple[str, ...]
     zone: tzinfo
+    day: tuple[time, time]
+    """Between these we may speak on our own."""
     flows: Mapping[str, Flow]
     older: Mapping[Version, Flow] = field(default_factory=dict)
     retired: Mapping[Version, int | None] = field(default_factory=dict)
@@ -159,6 +162,7 @@ def load(
     tenants: Mapping[str, Sequence[str]],
     zones: Mapping[str, tzinfo] | None = None,
     meanings: Mapping[str, Mapping[str, Meaning]] | None = None,
+    days: Mapping[str, tuple[time, time]] | None = None,
 ) -> Book:
     """The flows in `directory/*.yaml` for `tenants` (their languages by name). Raises `ConfigError` with every complaint at once."""
     texts = Texts()
@@ -166,7 +170,7 @@ def load(
     refused += refusals(reads, tenants, texts)
     if refused:
         raise ConfigError("\n".join(one.reason for one in refused))
-    return bound([one.flow for one in reads], tenants, zones or {}, meanings or {}, texts)
+    return bound([one.flow for one in reads], tenants, zones or {}, meanings or {}, texts, days=days)
 
 
 def bound(
@@ -177,6 +181,7 @@ def bound(
     texts: Texts,
     older: Sequence[Flow] = (),
     retired: Mapping[tuple[str, str, int], int | None] | None = None,
+    days: Mapping[str, tuple[time, time]] | None = None,
 ) -> Book:
     """A book of flows, which are in order: `flows` begin, `older` go on. `retired` by tenant, flow and version."""
     shelves = {
@@ -184,6 +189,7 @@ def bound(
             [one for one in flows if one.tenant == name],
             tuple(languages),
             zones.get(name, UTC),
+            (days or {}).get(name, DAY),
             meanings.get(name, {}),
             {(one.flow, one.version): one for one in older if one.tenant == name},
             {(flow, version): to for (tenant, flow, version), to in (retired or {}).items() if tenant == name},
@@ -197,6 +203,7 @@ def shelf(
     flows: Sequence[Flow],
     languages: tuple[str, ...],
     zone: tzinfo,
+    day: tuple[time, time],
     meanings: Mapping[str, Meaning],
     older: Mapping[Version, Flow],
     retired: Mapping[Version, int | None],
@@ -205,6 +212,7 @@ def shelf(
     return Shelf(
         languages,
         zone,
+        day,
         {one.flow: one for one in flows},
         older,
         retired,

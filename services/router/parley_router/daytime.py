@@ -24,11 +24,12 @@ def zone(told: str | None, addresses: Iterable[str], default: tzinfo) -> tzinfo:
     return next((found for one in addresses if one.startswith("+") and (found := _of_number(one)) is not None), default)
 
 
-def next_daytime(now: datetime) -> datetime | None:
-    """When it is daytime next; None when it is."""
-    if DAY[0] <= now.time() < DAY[1]:
+def next_daytime(now: datetime, day: tuple[time, time] = DAY) -> datetime | None:
+    """When it is daytime next; None when it is. A day that begins when it ends has no night."""
+    begin, end = day
+    if begin == end or (begin <= now.time() < end if begin < end else now.time() >= begin or now.time() < end):
         return None
-    return next_at(now, DAY[0], None)
+    return next_at(now, begin, None)
 
 
 def next_at(moment: datetime, clock: time | None, days: Sequence[str] | None) -> datetime:

@@ -143,7 +143,7 @@ class Turn:
         return number
 
     def _morning(self, said: Said | None) -> datetime | None:
-        return None if said is None or said.flow.urgent else daytime.next_daytime(self.scene().local)
+        return None if said is None or said.flow.urgent else daytime.next_daytime(self.scene().local, self.shelf.day)
 
     def _unanswered(self) -> None:
         """Counts what was said on our own; who never writes is tagged, so that flows can change the channel or stop."""
