@@ -12,11 +12,13 @@ from parley_router.conditions import holds
 from parley_router.flow import Flow
 from parley_router.language import plain
 from parley_router.phrases import ESCAPE
+from parley_router.saying import KEPT, told
 from parley_router.state import ContactState, Position
-from parley_router.stepping import KEPT, answer, answered, go, left, offer, told, waiting_for_answer, walked
+from parley_router.stepping import answer, answered, go, left, waiting_for_answer, walked
 from parley_router.steps import Ask, Booked, Wait
 from parley_router.templates import Unfilled
 from parley_router.walk import CARE, Escalated, Scene, Walk, resumed, started
+from parley_router.wanting import offer
 
 
 def begin(scene: Scene, name: str, event: Mapping[str, Any] | None = None, *, replying: bool = True) -> Walk:

@@ -87,9 +87,17 @@ def josa(value: object, pair: object) -> str:
     return f"{value}{particle(str(value), str(pair))}"
 
 
+class Encoded(str):
+    """A text that is safe in an address already: values come as such into paths, where encoding them again would spoil them."""
+
+    __slots__ = ()
+
+
 def url_encode(value: object) -> str:
     """Safe as one part of a path and as a value of a query: a blank is %20, a slash %2F. Dots alone would lead out of the path, so they are refused."""
     text = str(value)
+    if isinstance(value, Encoded):
+        return text
     if text in (".", ".."):
         raise ValueError(f"url_encode: {text!r} is no part of an address")
     return quote(text, safe="")

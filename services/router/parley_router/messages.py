@@ -14,8 +14,8 @@ from parley_router import engine
 from parley_router.applying import apply, hand_over
 from parley_router.language import plain, recognised, spoken
 from parley_router.phrases import LEAVING, NO, YES
+from parley_router.saying import KEPT
 from parley_router.state import REFERENCE, Offered, Unread, Wanted
-from parley_router.stepping import KEPT
 from parley_router.turn import SILENT, Turn
 from parley_router.walk import CARE, Scene, Walk
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from parley.contracts import CallReturned, Content
 from parley_router.conditions import find
-from parley_router.stepping import KEPT, ask_outside, book, go, offer, walked
+from parley_router.saying import KEPT, say
+from parley_router.stepping import go, walked
 from parley_router.steps import Asking, Booked, Call, Recommend, Reply
 from parley_router.templates import Unfilled
 from parley_router.walk import CARE, Escalated, Walk
+from parley_router.wanting import ask_outside, book, offer
 
 TAKEN, MISSING = 409, 404
 FORGOTTEN = "free"
@@ -100,8 +102,6 @@ def chosen(walk: Walk, step: Booked, choice: Mapping[str, Any]) -> Walk:
 
 def _replied(walk: Walk, step: Reply, data: CallReturned) -> Walk:
     """What the language model said, where its quotes stand in the FAQ: the caller has judged that."""
-    from parley_router.stepping import say
-
     text = find(data.body, "text") if isinstance(data.body, dict) else None
     if _good(data) and isinstance(text, str) and text.strip():
         say(walk, Content(text=text.strip()[:4096]))
@@ -141,7 +141,7 @@ def _time(one: Mapping[str, Any], walk: Walk) -> dict[str, str]:
         try:
             moment = datetime.fromisoformat(start)
             local = moment.astimezone(walk.scene.local.tzinfo) if moment.tzinfo else moment
-            title = walk.scene.book.texts.render("{{ start | moment }}", {"start": local.isoformat(), "language": walk.language})
+            title = walk.scene.book.texts.render("{{ start | moment }}", {"start": local.isoformat(), "language": walk.language}, local.tzinfo)
         except (ValueError, Unfilled):
             title = start
     return {"id": str(one["id"])[:200], "start": start, "title": title[:KEPT]}

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, assert_never
-from urllib.parse import quote
+from typing import assert_never
 
-from parley.contracts import Card, Content, Media
 from parley_router import daytime
 from parley_router.answers import fitting
 from parley_router.conditions import holds
-from parley_router.language import spoken
-from parley_router.state import Frame, Wanted, Watched
-from parley_router.steps import (
-    Ask,
-    Booked,
-    Branch,
-    Call,
-    Consent,
-    Do,
-    End,
-    Escalate,
-    File,
-    Go,
-    Goal,
-    Recommend,
-    Reply,
-    Say,
-    Set,
-    Split,
-    Tagged,
-    Text,
-    Wait,
-)
-from parley_router.steps import Card as CardEntry
+from parley_router.saying import KEPT, cards_of, rendered, told
+from parley_router.state import Frame, Watched
+from parley_router.steps import Ask, Booked, Branch, Call, Consent, Do, End, Escalate, Go, Goal, Recommend, Reply, Say, Set, Split, Tagged, Wait
 from parley_router.templates import Unfilled
-from parley_router.walk import Agreed, Escalated, Left, Said, Walk, choices_of, drawn, variant_of
+from parley_router.walk import Agreed, Escalated, Left, Walk, drawn, variant_of
+from parley_router.wanting import ask_outside
 
 MAX_STEPS = 50
 """Steps for one event at most: a flow that leads in circles ends here."""
 MAX_TAKEN = 5000
 """Steps of one run at most, over all events."""
 MAX_DEPTH = 5
-KEPT = 500
-"""Characters of an answer or a value that are kept."""
 SHOWN = 1000
 """Characters of a question that are kept as the proof of a consent."""
 TAGS = 50
@@ -173,72 +148,12 @@ def _do(walk: Walk, step: Do) -> bool:
     return False
 
 
-# --- saying ----------------------------------------------------------------------------------------------------------------------------
+# --- saying, asking and keeping -------------------------------------------------------------------------------------------------------
 
 
 def _say(walk: Walk, step: Say) -> None:
     text = step.say or step.variants.get(walk.variant or "") or next(iter(step.variants.values()))
-    told(walk, text, step.media, short=step.short, choices=bool(step.choices), cards=_cards(walk, step))
-
-
-def told(
-    walk: Walk, text: Text, files: Sequence[File] = (), *, short: Text | None = None, choices: bool = False, cards: tuple[Card, ...] = ()
-) -> str:
-    """Says a text of the step; gives what was said."""
-    words = spoken(text, walk.language, walk.shelf.languages)
-    brief = spoken(short, walk.language, walk.shelf.languages) if short else None
-    # What is known is put together only where a text asks for it: most do not.
-    known = walk.known() if "{" in words or files or (brief and "{" in brief) else {}
-    content = Content(
-        text=rendered(walk, words, known),
-        media=tuple(Media(kind=one.kind, url=rendered(walk, one.url, known)) for one in files),
-        choices=walk.shelf.choices(walk.flow, walk.step, walk.language) if choices else (),
-        cards=cards,
-    )
-    say(walk, content, rendered(walk, brief, known) if brief else None)
-    return content.text
-
-
-def say(walk: Walk, content: Content, short: str | None = None) -> None:
-    """Says this, as the step where the walk stands."""
-    campaign = walk.flow.campaign
-    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, campaign, short, walk.replying))
-
-
-def rendered(walk: Walk, text: str, known: Mapping[str, Any]) -> str:
-    """The text, filled in."""
-    return walk.scene.book.texts.render(text, known) if "{" in text else text
-
-
-def _cards(walk: Walk, step: Say) -> tuple[Card, ...]:
-    if not step.cards and step.each is None:
-        return ()
-    known = walk.known()
-    found = [_card(walk, one, known) for one in step.cards]
-    items = walk.slots.get(step.each) if step.each else None
-    if isinstance(items, list):
-        found += [_item(one) for one in items if isinstance(one, dict) and one.get("title")]
-    return tuple(found[:10])
-
-
-def _card(walk: Walk, card: CardEntry, known: Mapping[str, Any]) -> Card:
-    languages = walk.shelf.languages
-    return Card(
-        title=rendered(walk, spoken(card.title, walk.language, languages), known)[:KEPT],
-        text=rendered(walk, spoken(card.text, walk.language, languages), known) if card.text else "",
-        image=rendered(walk, card.image, known) if card.image else None,
-        url=rendered(walk, card.url, known) if card.url else None,
-    )
-
-
-def _item(item: Mapping[str, Any]) -> Card:
-    """A card of what a service recommends; links that are none are left out."""
-    links = {name: item[name] for name in ("image", "url") if str(item.get(name, "")).startswith("https://")}
-    lines = [str(item[name]) for name in ("text", "price") if item.get(name) not in (None, "")]
-    return Card(title=str(item["title"])[:KEPT], text="\n".join(lines)[:2000], **links)
-
-
-# --- asking and keeping ----------------------------------------------------------------------------------------------------------------
+    told(walk, text, step.media, short=step.short, choices=bool(step.choices), cards=cards_of(walk, step))
 
 
 def _ask(walk: Walk, step: Ask) -> bool:
@@ -353,70 +268,3 @@ def _moment(text: str, near: datetime) -> datetime:
     except ValueError as error:
         raise Unfilled(f"{text!r} is no date or moment: write it as 2026-11-25 or 2026-11-25T10:00") from error
     return found.replace(tzinfo=near.tzinfo) if found.tzinfo is None else found.astimezone(near.tzinfo)
-
-
-# --- asking services -------------------------------------------------------------------------------------------------------------------
-
-
-def ask_outside(walk: Walk, step: Call | Recommend | Booked | Reply) -> bool:
-    """Waits for what a service answers; it comes back as an event."""
-    known = walk.known()
-    match step:
-        case Call():
-            wanted = Wanted(
-                kind="http", service=step.call, method=step.method, path=_path(walk, step.path, known), body=_body(walk, step.body, known)
-            )
-        case Recommend():
-            wanted = Wanted(kind="http", service=step.recommend, path=_path(walk, step.path, known))
-        case Booked():
-            wanted, walk.phase = Wanted(kind="http", service=step.book, path=_path(walk, step.path, known)), "free"
-        case Reply():
-            wanted = Wanted(kind="answer", text=walk.scene.text[:KEPT], language=walk.language)
-    wait_for(walk, wanted)
-    return True
-
-
-def wait_for(walk: Walk, wanted: Wanted) -> None:
-    """The walk waits for the answer to this."""
-    walk.waits, walk.token, walk.call = "else", walk.mint(), wanted
-
-
-def book(walk: Walk, step: Booked, slot: str) -> Walk:
-    """Books the time that was chosen."""
-    path = step.book_path or step.path.partition("?")[0]
-    body = {"slot": slot, "contact": str(walk.scene.contact), "profile": dict(walk.profile)}
-    walk.phase = "booking"
-    wait_for(walk, Wanted(kind="http", service=step.book, method="POST", path=_path(walk, path, walk.known()), body=body))
-    return walk
-
-
-def offer(walk: Walk, text: Text, free: Sequence[Mapping[str, Any]]) -> Walk:
-    """Shows the free times as choices, and waits for one."""
-    walk.slots["free"], walk.phase = list(free), "choosing"
-    words = spoken(text, walk.language, walk.shelf.languages)
-    walk.shown = rendered(walk, words, walk.known() if "{" in words else {})
-    say(walk, Content(text=walk.shown, choices=choices_of([(str(one["id"]), str(one["title"])) for one in free])))
-    walk.waits = "reply"
-    return walk
-
-
-def _path(walk: Walk, path: str, known: Mapping[str, Any]) -> str:
-    """The path, with every value in it quoted: what a customer says never becomes a path of its own."""
-    return rendered(walk, path, _quoted(known))[:2000] if "{" in path else path
-
-
-def _quoted(value: Any) -> Any:
-    if isinstance(value, str):
-        return quote(value, safe="")
-    if isinstance(value, Mapping):
-        return {key: _quoted(one) for key, one in value.items()}
-    return [_quoted(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _body(walk: Walk, body: Any, known: Mapping[str, Any]) -> Any:
-    """The body with its texts filled in; all else stays as it is."""
-    if isinstance(body, str):
-        return rendered(walk, body, known)
-    if isinstance(body, dict):
-        return {key: _body(walk, one, known) for key, one in body.items()}
-    return [_body(walk, one, known) for one in body] if isinstance(body, list) else body

@@ -148,7 +148,8 @@ class Texts:
         if "{" not in text:
             return text
         try:
-            template = self._parsed[text] if text in self._parsed else self._environment.from_string(text)
+            if (template := self._parsed.get(text)) is None:  # a text of a version of old, which was checked when it was new
+                template = self._parsed[text] = self._environment.from_string(text)
             made = LimitedStringIO(limit=LONGEST)
             template.render_with_context(Filling(template, known, len(text), zone), made)
         except (LiquidError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
