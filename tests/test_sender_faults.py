@@ -144,6 +144,30 @@ def test_whatever_a_provider_answers_can_be_written_down(made_up, outcome, end):
     assert [end, ("sent", None)] == asyncio.run(main())
 
 
+def test_a_change_that_could_not_be_told_is_told(made_up, monkeypatch):
+    """Whatever the fault was: nobody waits for the lane's next message to hear of this one."""
+
+    async def main():
+        async with made_up().open() as one:
+            bus = one.one.context.bus
+            publish, faults = bus.publish, [RuntimeError("x")]
+
+            async def once_faulty(some, *within):
+                if faults and any(b'"sent"' in value for *_, value in some):
+                    raise faults.pop()
+                await publish(some, *within)
+
+            monkeypatch.setattr(bus, "publish", once_faulty)
+            await one.ask("hello")
+            await until(lambda: told(one), "the change on the bus")
+            return faults
+
+    async def told(one: Desk) -> bool:
+        return any(data.status == "sent" for data in await changes(one))
+
+    assert [] == asyncio.run(main())
+
+
 # --- messages of several parts ---------------------------------------------------------------------------------------------------------
 
 

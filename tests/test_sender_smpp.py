@@ -242,6 +242,26 @@ def test_what_cannot_be_read_is_refused_for_good(desk):
     assert (0x65, "generic_nack", OK, [], 1) == asyncio.run(main())
 
 
+def test_what_we_stumble_over_comes_again_and_the_bind_stands(desk, monkeypatch):
+    """A fault of ours: nothing is refused for good, and what comes beside it is taken."""
+    right = smpp_session.record
+
+    def stumbling(pdu: bytes, *about: object):
+        if b"strange" in pdu:
+            raise TypeError("x")
+        return right(pdu, *about)
+
+    monkeypatch.setattr(smpp_session, "record", stumbling)
+
+    async def main():
+        async with desk.open() as one:
+            await one.bound()
+            answers = [(await one.smsc.deliver(text)).status for text in (b"strange", b"hello", b"strange")]
+            return answers, len(await one.raw()), one.smsc.bound
+
+    assert ([0x64, OK, 0x64], 1, 1) == asyncio.run(main())
+
+
 def test_nothing_is_answered_while_the_bus_is_away(desk, monkeypatch):
     """And a repeat that comes meanwhile waits for the same answer: one record, two answers."""
     monkeypatch.setattr(smpp_session, "RESENT", 0.0)

@@ -230,6 +230,9 @@ class Lane:
             except BusUnavailable as error:
                 log.warning("changes of deliveries wait for the bus", lane=self.account.name, cause=str(error))
                 await asyncio.sleep(AGAIN)
+            except Exception as error:
+                log.error("changes of deliveries cannot be told; trying again", lane=self.account.name, count=count, exc_info=error)
+                await asyncio.sleep(AGAIN)
 
     async def _silence(self) -> None:
         """Ends the publisher: what it has not published stands in the lane's row."""

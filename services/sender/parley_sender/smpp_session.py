@@ -23,6 +23,8 @@ from parley_sender.raw import record
 
 log = structlog.get_logger()
 
+LATER = 0x64
+"""The command status that asks for a delivery again, later (temporary application error): the fault is ours, and its like must not end every bind."""
 ANSWER = 10.0
 """Seconds for the answer to a bind, an enquire_link or an unbind."""
 QUIET = 30.0
@@ -174,6 +176,9 @@ class Session:
             except Malformed as error:
                 log.warning("the operator delivers what cannot be read; refused", lane=self.account.name, cause=str(error))
                 self._answer([pdu], wire.REFUSED)
+            except Exception as error:
+                log.error("we stumble over what the operator delivers; it shall come again", lane=self.account.name, exc_info=error)
+                self._answer([pdu], LATER)
         while True:
             try:
                 await self.context.bus.publish(records, PUBLISH)
