@@ -197,8 +197,8 @@ def test_flows_that_would_not_be_read(tmp_path, name, said):
 
 
 def test_circle_ends_with_its_reason(tmp_path):
-    """A flow that leads in circles ends after the limit and says where."""
-    walk = begun(tmp_path, "  - {id: a, set: {profile.x: y}}\n  - {go: a}\n")
+    """A flow that leads in circles, here by a wait for a day that has passed, ends after the limit and says where."""
+    walk = begun(tmp_path, "  - {id: a, wait: {until: '2020-01-01'}}\n  - {go: a}\n")
 
     assert Failed("f", f"flow f@1, step a: more than {MAX_STEPS} steps for one event; does it lead in a circle?", True) == walk.effects[-1]
     assert after(walk).position is None

@@ -152,7 +152,8 @@ def refusals(reads: Sequence[Read], tenants: Mapping[str, Sequence[str]], texts:
     others, found = list(beside), []
     for one in reads:
         known = [flow for flow in (*(other.flow for other in reads), *others) if flow.tenant == one.flow.tenant]
-        if said := [str(yamlfile.complain(one.name, one.source, place, reason)) for place, reason in complaints(one.flow, known, tenants, texts)]:
+        errors = [wrong for wrong in complaints(one.flow, known, tenants, texts) if wrong.level == "error"]
+        if said := [str(yamlfile.complain(one.name, one.source, wrong.place, wrong.said)) for wrong in errors]:
             found.append(Refused(one.name, "\n".join(said)))
     return found
 
