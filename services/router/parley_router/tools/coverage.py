@@ -56,7 +56,7 @@ def coverage(flow: Flow, trail: Collection[Passed]) -> Coverage:
         flow,
         (len(flow.steps) - len(steps), len(flow.steps)),
         (len(found) - len(ways), len(found)),
-        sorted(missing, key=lambda one: one.place[1]) if len(steps) < len(flow.steps) else [Missing(("flow",), f"the flow {flow.flow}")],
+        missing if len(steps) < len(flow.steps) else [Missing(("flow",), f"the flow {flow.flow}")],
     )
 
 

@@ -112,7 +112,8 @@ def failure(one: Result) -> str:
 
 def missing(found: Iterable[tuple[Path, Lines, Coverage]]) -> list[str]:
     """What no test took, by file and line."""
-    return [f"{path}:{lines.of(gap.place)}: {gap.what}" for path, lines, one in found for gap in one.missing]
+    gaps = sorted((str(path), lines.of(gap.place), place, gap.what) for path, lines, one in found for place, gap in enumerate(one.missing))
+    return [f"{path}:{line}: {what}" for path, line, _, what in gaps]
 
 
 def table(found: Sequence[tuple[Path, Lines, Coverage]]) -> Table:
