@@ -115,7 +115,7 @@ async def _answer(url: URL, method: str, headers: Mapping[str, str], resolver: F
         given = {name.lower(): value for name, value in answer.headers.items()}
         if 200 <= answer.status < 300:
             _fits(given, bounds)
-        return Response(answer.status, given, await _body(answer, bounds.limit))
+        return Response(answer.status, given, await body(answer, bounds.limit))
 
 
 def _fits(headers: Mapping[str, str], bounds: Bounds) -> None:
@@ -126,12 +126,13 @@ def _fits(headers: Mapping[str, str], bounds: Bounds) -> None:
         raise Refused("it is compressed, which nobody asked for")
 
 
-async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+async def body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """What an answer holds, never more than `limit` bytes of it in memory. Raises `Refused` above."""
     if (answer.content_length or 0) > limit:
         raise Refused(f"more than {limit} bytes")
-    body = bytearray()
+    found = bytearray()
     async for part in answer.content.iter_any():
-        body += part
-        if len(body) > limit:
+        found += part
+        if len(found) > limit:
             raise Refused(f"more than {limit} bytes")
-    return bytes(body)
+    return bytes(found)

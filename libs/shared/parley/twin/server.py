@@ -1,4 +1,4 @@
-"""The twin's HTTP door: the three providers' paths, and the control API behind them."""
+"""The twin's HTTP door: the three providers' paths, the tenant's shop, and the control API behind them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from parley.twin import control
+from parley.twin import control, shop
 from parley.twin.shape import Call, TwinError
 from parley.twin.twin import Reply, Twin, TwinOptions
 
@@ -60,6 +60,8 @@ class _Door:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         arrived, path = time.time(), request.path
         provider = _provider(path) if request.method == "POST" else None
+        if provider is None and path.startswith(shop.PREFIX):
+            return _response(request, Reply(shop.answer(request.method, path, request.query, await request.read(), arrived)))
         if provider is None:
             return await control.answer(self._twin, request)
         body = await request.read()
