@@ -11,11 +11,12 @@ import pytest
 from aiokafka.partitioner import murmur2
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from parley import bus, crypto, wire
 from parley.channels.shape import Account, Malformed, Received, Request
 from parley.channels.text import document, form_fields, storable
-from parley.contracts import Channel, Envelope, RawReceived
+from parley.contracts import Channel, Envelope, MessageReceived, RawReceived
 from parley_ingest import taking
 from tests.ingesting import RECEIVED
 
@@ -116,6 +117,22 @@ def mended(value):
     if isinstance(value, list):
         return [mended(one) for one in value]
     return {storable(name): mended(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+@given(st.builds(MessageReceived, received_at=st.datetimes(timezones=st.just(UTC)), sent_at=st.none() | st.datetimes(timezones=st.just(UTC))))
+def test_a_model_made_of_right_values_is_the_checked_one(event):
+    """Equal, frozen, and the same bytes."""
+    one = wire.made(MessageReceived, **{name: getattr(event, name) for name in MessageReceived.model_fields})
+
+    assert event == one and event.model_dump_json() == one.model_dump_json()
+    with pytest.raises(ValidationError):
+        one.text = "changed"
+
+
+def test_a_model_is_made_of_all_of_its_fields():
+    """A field that somebody adds to the contract is missed at once, not where it is read."""
+    with pytest.raises(AssertionError, match="MessageReceived has other fields than account"):
+        wire.made(MessageReceived, account="a")
 
 
 @pytest.mark.parametrize("body", [b'{"a": "\\ud83d"', b'{"a": NaN, "b": "\\u0041"}', b"\\u", b"[]"])

@@ -175,7 +175,7 @@ class Bus:
         task.add_done_callback(self._retired.discard)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)
 def partition(key: bytes, count: int) -> int:
     """The partition of a key, by the hash that Kafka's own clients use: whoever publishes, one key has one order."""
     return (murmur2(key) & 0x7FFFFFFF) % count

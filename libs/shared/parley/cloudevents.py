@@ -32,16 +32,21 @@ class CloudEvent(NamedTuple):
 
 def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CloudEvent:
     """The event in a Kafka record. Raises `Unreadable` with the reason."""
+    attributes: dict[str, str] = {}
+    others: dict[str, str] = {}
     try:
-        found = {name.lower(): raw.decode() for name, raw in headers if raw is not None}
+        for name, raw in headers:
+            if raw is not None:
+                (attributes if (name := name.lower())[:3] == "ce_" else others)[name] = raw.decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"a header is not UTF-8: {error}") from error
-    trace = {"traceparent": found["traceparent"]} if "traceparent" in found else {}
-    if found.get("content-type", "").lower().startswith(STRUCTURED):
-        attributes, data = split_structured(_json(value or b""))
+    if others.get("content-type", "").lower().startswith(STRUCTURED):
+        found, data = split_structured(_json(value or b""))
     else:
-        attributes, data = {name[3:]: text for name, text in found.items() if name.startswith("ce_")}, value or None
-    return CloudEvent(checked({**attributes, **trace}), data)
+        found, data = {name[3:]: text for name, text in attributes.items()}, value or None
+    if "traceparent" in others:
+        found["traceparent"] = others["traceparent"]
+    return CloudEvent(checked(found), data)
 
 
 def split_structured(document: Any) -> tuple[dict[str, str], bytes | Any]:

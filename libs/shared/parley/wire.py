@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from parley import cloudevents
 from parley.cloudevents import REQUIRED as REQUIRED
@@ -23,7 +23,7 @@ _PARLEY = PARLEY.bytes
 _VERSION, _VERSION_5 = ~(0xF000 << 64 | 0xC000 << 48), 0x5000 << 64 | 0x8000 << 48
 """The bits of a UUID that say its version and variant, and what they are in version 5 (RFC 9562)."""
 
-D = TypeVar("D", bound=Data)
+M = TypeVar("M", bound=BaseModel)
 
 
 def natural_id(*parts: str) -> UUID:
@@ -46,6 +46,19 @@ def _id(name: str) -> UUID:
     """`uuid5(PARLEY, name)` in a third of its time: every event makes several."""
     digest = sha1(_PARLEY + name.encode(), usedforsecurity=False).digest()
     return UUID(int=int.from_bytes(digest[:16], "big") & _VERSION | _VERSION_5)
+
+
+def made(model: type[M], **fields: Any) -> M:
+    """A model of values that are right already, every field given, in the order of its fields. `model_construct` takes eight times as long, and three
+    times as long as checking them would."""
+    assert len(fields) == len(model.__pydantic_fields__), f"{model.__name__} has other fields than {', '.join(fields)}"
+    found = model.__new__(model)
+    put = object.__setattr__  # it is frozen from the first moment on
+    put(found, "__dict__", fields)
+    put(found, "__pydantic_fields_set__", set(fields))
+    put(found, "__pydantic_extra__", None)
+    put(found, "__pydantic_private__", None)
+    return found
 
 
 def encode(event: Envelope) -> Record:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -32,7 +32,7 @@ from parley.contracts import (
 from parley.database import Connection
 from parley.optwords import wish
 from parley.step import Arrived, Caused
-from parley.wire import caused_id, natural_id
+from parley.wire import caused_id, made, natural_id
 from parley_ingest import erasing, judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.happened import customer_event
@@ -41,6 +41,9 @@ from parley_ingest.identity import identify
 log = structlog.get_logger()
 
 Kind = Literal["text", "choice", "media", "location", "reaction", "system"]
+TAKEN = (Received, Receipt, Opted)
+KNOWN = 10_000
+"""Recipients that are remembered."""
 KINDS: Mapping[str, Kind] = {
     "text": "text",
     "button": "choice",
@@ -75,6 +78,8 @@ class Normalise:
     config: Config
     name: str = "normalise"
     topics: tuple[str, ...] = (RawReceived.topic, CustomerEvent.topic)
+    _own: dict[tuple[str, str | None], Account] = field(default_factory=dict, repr=False, compare=False)
+    """Which account a request's item is for, by the account of the hook and the recipient: of each asked for once."""
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         found = [one for arrived in batch for one in self.read(arrived)]
@@ -111,13 +116,22 @@ class Normalise:
         if account is None:
             raise LookupError(f"there is no account {data.account!r} in accounts.yaml any more")
         url = f"{account.public_url or ''}?{data.query}" if data.query else account.public_url or ""
-        request = Request(data.method, url, data.headers, base64.b64decode(data.body))
+        request = Request(data.method, url, data.headers, binascii.a2b_base64(data.body))
         for item in PROVIDERS[account.provider].parse(request, account):
-            own = self.config.by_sender(account, getattr(item, "recipient", None))
-            if (read := customer_event(item, data.received_at)) is not None:
-                yield Found(arrived, _natural(item, own), own.tenant, own, read, read.occurred_at)
-            elif isinstance(item, Received | Receipt | Opted) or (isinstance(item, Engaged) and item.message_id and item.address):
+            own = self._of(account, getattr(item, "recipient", None))
+            if isinstance(item, Happened):
+                if (read := customer_event(item, data.received_at)) is not None:
+                    yield Found(arrived, _natural(item, own), own.tenant, own, read, read.occurred_at)
+            elif isinstance(item, TAKEN) or (isinstance(item, Engaged) and item.message_id and item.address):
                 yield Found(arrived, _natural(item, own), own.tenant, own, item, data.received_at)
+
+    def _of(self, account: Account, recipient: str | None) -> Account:
+        found = self._own.get((account.name, recipient))
+        if found is None:
+            if len(self._own) >= KNOWN:
+                self._own.clear()
+            found = self._own[account.name, recipient] = self.config.by_sender(account, recipient)
+        return found
 
 
 def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping[str, str]]) -> Iterator[Data]:
@@ -157,8 +171,8 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
     elif isinstance(item, Received):
         text, reference, started = clicktochat.read(item)
         if not item.standby:  # else whoever holds the conversation answers; a STOP counts nevertheless
-            yield MessageReceived.model_construct(
-                contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
+            yield made(
+                MessageReceived, contact_id=contact, message_id=found.id, account=account.name, channel=item.channel, address=item.address,
                 reply_to=item.conversation if item.conversation != item.address else None,
                 kind="text" if started else KINDS.get(item.kind, "media"), text=text, choice=None if started else item.choice,
                 media=item.media, location=item.location, reference=reference, provider_id=item.provider_id, sent_at=item.sent_at, received_at=found.at,
