@@ -589,7 +589,7 @@ def lively(factory):
         factory.mktemp("lively"),
         f=f"{WORD}steps:\n  - id: a\n    ask: n\n    type: number\n    say: {say('n?')}\n    within: 1h\n    late: b\n  - recommend: r\n    path: /r\n"
           f"  - {{id: b, say: {say('b')}}}\n  - wait: 1h\n    reply: {{go: a}}\n  - say: {say('c')}\n",
-        g=f"start: {{event: cart.abandoned}}\npurpose: marketing\nsteps:\n  - id: w\n    wait: 1d\n    events: [{{name: order.placed, go: t}}]\n  - say: {say('d')}\n"
+        g=f"start: {{event: cart.abandoned}}\nsteps:\n  - id: w\n    wait: 1d\n    events: [{{name: order.placed, go: t}}]\n  - say: {say('d')}\n"
           f"  - go: w\n  - {{id: t, say: {say('t')}}}\n",
     )  # fmt: skip
     return LIVELY

@@ -161,7 +161,7 @@ def _ask(walk: Walk, step: Ask) -> bool:
     if (name := step.ask.removeprefix("profile.")) != step.ask and walk.profile.get(name):
         go(walk, *_leads(step, walk.profile[name], "known"))
         return False
-    given = walk.scene.entities.get(step.entity) if step.entity else None
+    given = walk.found.get(step.entity) if step.entity else None
     if given is not None and (value := answer(walk, step, given, None)) is not None:
         keep(walk, step, value)
         go(walk, *_leads(step, value, "known"))

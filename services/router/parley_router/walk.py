@@ -124,6 +124,7 @@ class Walk:
     due: datetime | None = None
     call: Wanted | None = None
     shown: str | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     trail: list[Passed] = field(default_factory=list)
     minted: int = 0
@@ -150,7 +151,7 @@ class Walk:
         return Position(
             flow=self.flow.flow, version=self.flow.version, step=self.step, slots=self.slots, tries=self.tries, variant=self.variant, event=self.event,
             stack=self.stack, phase=self.phase, token=self.token, due=self.due, call=self.call, said=self.origin.said if self.origin else (),
-            replying=self.replying, taken=self.taken, shown=self.shown,
+            replying=self.replying, taken=self.taken, shown=self.shown, found=dict(self.found),
         )  # fmt: skip
 
     def failed(self, reason: str) -> Walk:
@@ -194,7 +195,7 @@ def started(scene: Scene, flow: Flow, event: Mapping[str, Any], *, replying: boo
     """A walk at the beginning of a flow."""
     state = scene.state
     slots: dict[str, Any] = dict(flow.parameters)
-    return Walk(scene, flow, 0, slots, variant_of(flow, scene.contact), dict(event), state.profile, state.tags, replying)
+    return Walk(scene, flow, 0, slots, variant_of(flow, scene.contact), dict(event), state.profile, state.tags, replying, found=scene.entities)
 
 
 def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
@@ -207,6 +208,7 @@ def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
     return Walk(
         scene, flow, step, dict(position.slots), position.variant, position.event, state.profile, state.tags, replying,
         origin=position, stack=position.stack, tries=position.tries, phase=position.phase, taken=position.taken, shown=position.shown,
+        found=position.found,
     )  # fmt: skip
 
 
