@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID, uuid4, uuid5
 
+import asyncpg
+import orjson
 import pytest
 
 from parley import wire
@@ -16,6 +18,7 @@ from parley.failures import Outcome
 from tests.conftest import until
 from tests.ingesting import records
 from tests.test_sender_lanes import Desk
+from tests.test_service import readiness
 
 pytestmark = pytest.mark.stack
 
@@ -166,6 +169,48 @@ def test_a_change_that_could_not_be_told_is_told(made_up, monkeypatch):
         return any(data.status == "sent" for data in await changes(one))
 
     assert [] == asyncio.run(main())
+
+
+def test_a_lane_that_ends_no_turn_is_not_ready(made_up):
+    """Though its task lives and tries again: a mistake in its tables, say. When that is mended the lane moves and is ready."""
+
+    async def main():
+        async with stuck_soon(made_up()).open() as one:
+            before = await readiness(one.one, 200)
+            await one.one.context.pool.execute("ALTER TABLE attempts RENAME TO mislaid")
+            await one.ask("hello")
+            stuck = await readiness(one.one, 503)
+            await one.one.context.pool.execute("ALTER TABLE mislaid RENAME TO attempts")
+            after = await readiness(one.one, 200)
+            await one.ends(sent=1)
+            return before, orjson.loads(stuck)["detail"], after
+
+    assert ("ready\n", "lanes: no turn for more than 1 s of app", "ready\n") == asyncio.run(main())
+
+
+def test_lanes_without_their_locks_are_not_ready(made_up, database):
+    """Nobody drives them while PostgreSQL is away."""
+
+    async def main():
+        name = database.rpartition("/")[2]
+        async with stuck_soon(made_up()).open() as one:
+            await readiness(one.one, 200)
+            admin = await asyncpg.connect(database.replace(name, "postgres"))
+            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+            away = await readiness(one.one, 503, "lanes: PostgreSQL has not answered for ")
+            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            await admin.close()
+            return orjson.loads(away)["detail"], await readiness(one.one, 200)
+
+    away, back = asyncio.run(main())
+
+    assert "lanes: PostgreSQL has not answered for" in away and "ready\n" == back
+
+
+def stuck_soon(desk: Desk) -> Desk:
+    desk.settings = desk.settings.model_copy(update={"stuck": 1.0})
+    return desk
 
 
 # --- messages of several parts ---------------------------------------------------------------------------------------------------------

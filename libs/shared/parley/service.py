@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import asyncpg
 import structlog
@@ -44,6 +44,15 @@ class Worker(Protocol):
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Runs until `stopping` is set, then ends in order. Must survive an absent database or broker; an exception ends the service."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What a worker offers beside that, where it may stand still while its task lives."""
+
+    def unready(self) -> str | None:
+        """Why `/readyz` must fail: no progress for `Settings.stuck` seconds; None while all is well."""
         ...
 
 
@@ -148,7 +157,8 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         stack.push_async_callback(_cancelled, joining)
         if (await asyncio.wait([joining], timeout=JOIN_WITHIN if service.opens_without_bus else None))[0]:
             joining.result()
-        application = web.application(parts.routes, streams, context.metrics, settings.stuck, without_bus=service.opens_without_bus)
+        application = web.application(parts.routes, streams, context.metrics, settings.stuck, without_bus=service.opens_without_bus,
+                                      checks=[worker.unready for worker in parts.workers if isinstance(worker, Watched)])  # fmt: skip
         socket.listen(web.BACKLOG)
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]

@@ -40,14 +40,17 @@ HEAD_WITHIN = 10.0
 """Seconds that they may take."""
 
 
-def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics: Metrics, stuck: float, *, without_bus: bool = False) -> ASGIApp:
-    """A service's routes with `/healthz`, `/readyz` and `/metrics` beside them. `without_bus`: it is of use, and ready, also while Kafka is away."""
+def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics: Metrics, stuck: float, *, without_bus: bool = False,
+                checks: Sequence[Callable[[], str | None]] = ()) -> ASGIApp:  # fmt: skip
+    """A service's routes with `/healthz`, `/readyz` and `/metrics` beside them. `without_bus`: it is of use, and ready, also while Kafka is away.
+    `checks`: what else may say why it is not ready."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        reasons = [reason for reason in await asyncio.gather(*(_unready(stream, stuck, without_bus) for stream in streams)) if reason]
+        found = [*await asyncio.gather(*(_unready(stream, stuck, without_bus) for stream in streams)), *(check() for check in checks)]
+        reasons = [reason for reason in found if reason]
         return problem.document(503, "; ".join(reasons)) if reasons else PlainTextResponse("ready\n")
 
     async def exposed(_: Request) -> Response:

@@ -53,6 +53,8 @@ class Lane:
     context: Context
     clients: Calls
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    moved_at: float = 0.0
+    """When it was taken up, or its last turn ended, by the loop's clock."""
     _hold: ledger.Hold | None = None
     _pace: Pace = field(init=False)
     _owed: float = 0.0
@@ -202,7 +204,7 @@ class Lane:
 
     async def _rest(self) -> None:
         """Until there is something to do: a call ended, something was queued, the pace allows more, or it is time to look."""
-        now = self._now
+        self.moved_at = now = self._now
         ahead = self._pace.next_at(now) - now - HORIZON / 2  # half a horizon early: times are handed out without a break
         if ahead > 0:
             cause = "provider" if self._pace.paused_until > now else "rate"

@@ -38,9 +38,19 @@ class Lanes:
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told at each answer of the connection that holds the locks."""
+    _answered_at: float = 0.0
+
+    def unready(self) -> str | None:
+        """Nothing leaves, though this worker lives: the connection for locks gives no answer, or a lane that is driven here ends no turn."""
+        now, stuck = asyncio.get_running_loop().time(), self.context.settings.stuck
+        if now - self._answered_at > stuck:
+            return f"lanes: PostgreSQL has not answered for {now - self._answered_at:.0f} s"
+        still = sorted(name for name in self._driven if now - self._lanes[name].moved_at > stuck)
+        return f"lanes: no turn for more than {stuck:.0f} s of {', '.join(still)}" if still else None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`; survives an absent database and says so."""
+        self._answered_at = asyncio.get_running_loop().time()
         async with calls(self.context) as clients:
             self._lanes = {one.name: Lane(one, self.context, clients) for one in self.context.config.accounts.values()}
             while not stopping.is_set():
@@ -59,10 +69,12 @@ class Lanes:
             await connection.add_listener(CHANNEL, self._told)
             while not stopping.is_set() and not lost.is_set():
                 await connection.execute("SELECT", timeout=ALIVE)
+                self._answered_at = asyncio.get_running_loop().time()
                 async with self._answered:
                     self._answered.notify_all()
                 for name in [one for one in self._lanes if one not in self._driven]:
                     if await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
+                        self._lanes[name].moved_at = self._answered_at
                         self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
                     else:
                         await self._lanes[name].clients.binds.leave(name)
