@@ -1,6 +1,6 @@
 """From events to facts: values alone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
 
@@ -87,6 +87,16 @@ def test_other_events_are_no_orders():
 def test_a_total_that_cannot_be_read_is_nothing(total, value):
     """The order still counts: what is wrong is its price."""
     assert Decimal(value) == amount(total)
+
+
+def test_what_a_database_cannot_hold_costs_no_order():
+    """NUL goes; the least time of some systems, in their own zone, is the least there is. Else the order would be a dead letter."""
+    odd = order(order_id="A\0-1", currency="K\0RW", total=5)
+    data = odd.data.model_copy(update={"occurred_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9)))})
+    ((key, told),) = gather([odd.model_copy(update={"data": data})]).orders.items()
+
+    assert (("acme", "A-1"), datetime.min.replace(tzinfo=UTC), "KRW") == (key, told.at, told.currency)
+    assert {("acme", "event:e1")} == gather([order(order_id="\0")]).orders.keys()
 
 
 def test_cells_with_other_dimensions_have_other_ids():

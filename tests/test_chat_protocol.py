@@ -10,6 +10,8 @@ import pytest
 
 from parley.local import free_port
 from parley_ingest.chat import history
+from parley_ingest.chat.frames import Said
+from parley_ingest.chat.history import Chat
 from tests.chatting import DESK, SECRET, SHOP, Shared, Visitor, customer_token, open_shop, visitor
 from tests.conftest import until
 
@@ -254,6 +256,36 @@ def test_who_may_not_is_told_so(chat):
         "no account": [404] * 4, "forged": [401] * 3, "forged customer": 401, "other page": [403, 403], "own page": 101, "too large": 413,
         "unsigned": [401, 401], "stranger": [404, 404],
     } == chat.run(main(chat.shop))  # fmt: skip
+
+
+def test_a_message_with_a_time_that_cannot_be_is_of_now(chat):
+    """In the future, before all time, or no time at all: the message is delivered nevertheless."""
+
+    async def main(shop):
+        async with visitor(shop.base) as one:
+            await one.connect()
+            await one.say("hello")
+            await one.until(lambda one: one.texts("visitor"))
+            times = ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "2026-11-24T09:00:00", "x", 7]
+            statuses = [await shop.deliver(one.name, f"at {place}", at=at) for place, at in enumerate(times)]
+            since = datetime.now(UTC) - timedelta(minutes=5)
+            pool = shop.ingest.context.pool
+            return statuses, await pool.fetchval("SELECT count(*) FROM chat_messages WHERE visitor = $1 AND at < $2", UUID(one.name), since)
+
+    assert ([200] * 5, 0) == chat.run(main(chat.shop))
+
+
+def test_a_message_whose_writer_is_erased_meanwhile_is_taken_and_kept_nowhere(chat):
+    """Begun, accepted by the door, and gone before it is noted as sent."""
+
+    async def main(shop):
+        pool, there = shop.ingest.context.pool, Chat("shop", uuid4())
+        said = Said(uuid4(), "hello")
+        begun = await history.begin(pool, there, said, datetime.now(UTC))
+        await pool.execute("DELETE FROM chat_messages WHERE visitor = $1", there.visitor)
+        return begun.status, await history.sent(pool, there, said.id)
+
+    assert ("pending", None) == chat.run(main(chat.shop))
 
 
 def test_a_visitor_has_a_pace(chat):

@@ -96,6 +96,7 @@ def data(**changes) -> dict:
     (event(data=data(customer=None)), "customer: Field required"),
     (event(data=data(name="Cart Abandoned")), "name: String should match"),
     (event(data=data(occurred_at="2026-11-24T09:00:00")), "occurred_at: Input should have timezone info"),
+    (event(data=data(occurred_at="0001-01-01T00:00:00+09:00")), "occurred_at lies before the year 1"),
     (event(data=data(customer={"addresses": {"sms": "010-1234-5678"}})), "must be in E.164"),
     (event(data=data(customer={"addresses": {"fax": "1"}})), "customer.addresses.fax"),
     (event(data=data(customer={"id": "a\0b"})), "NUL"),

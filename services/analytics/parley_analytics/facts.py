@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from uuid import UUID
 
+from parley.channels.text import storable
 from parley.contracts import ContactErased, CustomerActed, DeliveryChanged, DeliveryStatus, EngagementRecorded, Envelope
 from parley.wire import natural_id
 
@@ -162,10 +163,11 @@ def engagement(facts: Facts, data: EngagementRecorded) -> None:
 
 def order(facts: Facts, event: Envelope, data: CustomerActed) -> None:
     """An order without an id of its own is known by its event's: a repeated event is the same order."""
-    number = data.properties.get("order_id")
-    key = (event.tenant, str(number) if isinstance(number, str | int) and number != "" else f"event:{event.id}")
-    currency = data.properties.get("currency")
-    told = Order(data.occurred_at, data.contact_id, amount(data.properties.get("total")), currency if isinstance(currency, str) else "")
+    number, currency = data.properties.get("order_id"), data.properties.get("currency")
+    named = storable(str(number)) if isinstance(number, str | int) else ""
+    key = (event.tenant, named or storable(f"event:{event.id}"))
+    coin = storable(currency) if isinstance(currency, str) else ""
+    told = Order(representable(data.occurred_at), data.contact_id, amount(data.properties.get("total")), coin)
     known = facts.orders.get(key)
     facts.orders[key] = told if known is None else min(told, known)
 
@@ -179,6 +181,14 @@ def amount(total: object) -> Decimal:
     except (InvalidOperation, ValueError):
         return Decimal(0)
     return value if value.is_finite() and abs(value) < 10**15 else Decimal(0)
+
+
+def representable(at: datetime) -> datetime:
+    """The time in UTC; what lies beyond the first or the last year, as the least time of some systems does in their own zone, is its end."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC) if at.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
 def cell_id(cell: Cell) -> UUID:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,8 +67,11 @@ def _event(attributes: Mapping[str, str], data: Any, tenant: str, now: datetime,
     try:
         event = wire.envelope(CustomerEvent.topic, {"time": now.isoformat(), **named, "tenant": tenant}, data)
         assert isinstance(event.data, CustomerEvent)
+        event.data.occurred_at.astimezone(UTC)  # the least time of some systems, in their own zone, is before all time
         customer = normalised(event.data.customer)
         merging.said(tenant, event.data, now)  # who is who must be said so that it can be understood
+    except OverflowError as error:
+        raise Problem(422, f"{where}: occurred_at lies before the year 1 or after 9999 in UTC") from error
     except (wire.Unreadable, ValueError) as error:
         raise Problem(422, f"{where}: {error}") from error
     if (wrong := customerevents.complaint(event.data.name, event.data.properties)) is not None:

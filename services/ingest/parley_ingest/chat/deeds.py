@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from asyncio import get_running_loop
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -83,7 +83,7 @@ class Deeds:
         if said.choice is not None:
             more["choice"] = said.choice.model_dump()
         await self._tell(account, chat, str(said.id), line.at, type="message", id=str(said.id), text=line.text, **more)
-        return await history.sent(self.context.pool, chat, said.id)
+        return await history.sent(self.context.pool, chat, said.id) or replace(line, status="sent")
 
     async def _mark(self, account: Account, chat: Chat, marked: Marked) -> None:
         if self._wait(self.marks, chat):

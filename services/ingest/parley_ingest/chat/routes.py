@@ -8,7 +8,7 @@ from __future__ import annotations
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -45,6 +45,8 @@ SESSIONS, SESSIONS_AT_ONCE = 2.0, 60.0
 CACHED = 300
 """Seconds that a browser keeps the widget before it asks whether there is a newer one."""
 POLICY = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self' ws: wss:; img-src 'self' https: data:"
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Answering = Callable[[Request, Account], Awaitable[Response]]
 
@@ -256,12 +258,12 @@ def _uuid(value: object, name: str) -> UUID:
 
 
 def _time(value: object, now: datetime) -> datetime:
-    """When the message was sent; now where that is not told, or lies in the future."""
+    """When the message was sent; now where that is not told, or cannot be: it lies in the future, or before there were such messages."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else now
     except ValueError:
         return now
-    return min(found, now) if found.tzinfo is not None else now
+    return found if found.tzinfo is not None and EARLIEST <= found <= now else now
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:
