@@ -1,4 +1,4 @@
-"""The pages of the channels show accounts that parse."""
+"""Every provider has a page, and the accounts that pages show parse."""
 
 import re
 import textwrap
@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from parley.channels import PROVIDERS
 from parley.config import load
 
 PAGES = sorted((Path(__file__).parent.parent / "docs" / "channels").glob("*.md"))
 BLOCK = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+def test_every_provider_has_a_page():
+    """With steps, what is read and sent, and limits: a channel that nobody can set up is not done."""
+    assert set(PROVIDERS) == {one.stem for one in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda one: one.stem)
