@@ -147,7 +147,7 @@ def _moment(option: str, text: str) -> datetime:
 
 @app.command()
 def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] = Path("docs")) -> None:
-    """Write what is made from the code: contract, settings, metrics, the schemas of the services."""
+    """Write what is made from the code: contract, settings, metrics, the schemas of the services and of flows."""
     from parley import contractdocs, eventdocs, log, referencedocs, schemadocs
     from parley.local import StackError
 
@@ -158,6 +158,7 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
     except StackError as error:
         _refuse(error)
     api = contractdocs.write_api(target / "contract" / "openapi-ingest.yaml", import_module("parley_ingest.openapi").document())
+    schemas += import_module("parley_router.tools.schema").write(target / "schema")
     for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
         typer.echo(path)
 

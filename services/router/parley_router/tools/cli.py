@@ -75,3 +75,11 @@ def hold(
         typer.echo(f"covered are {reached:g} %, not {min_coverage:g} %")
     if reached < min_coverage or any(one.verdict.fault is not None for one in results):
         raise typer.Exit(1)
+
+
+@app.command()
+def schema(tests: Annotated[bool, typer.Option("--tests", help="That of tests instead of flows.")] = False) -> None:
+    """Print the JSON Schema of flows, for editors."""
+    from parley_router.tools import schema as schemas
+
+    typer.echo(schemas.written(schemas.pages_of()["flow-test" if tests else "flow"]), nl=False)

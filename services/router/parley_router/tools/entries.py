@@ -146,11 +146,15 @@ class Served(Entry):
     error: str | None = None
 
 
+def _served(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
 class Service(Keyed):
     """Services of `services.yaml`, and what each answers from here on. Nothing is really asked."""
 
     key = "service"
-    service: dict[Slug, Annotated[tuple[Served, ...], BeforeValidator(lambda value: [value] if isinstance(value, dict) else value)]]
+    service: dict[Slug, Annotated[tuple[Served, ...], BeforeValidator(_served)]]
 
 
 class Model(Keyed):
@@ -190,11 +194,15 @@ class Message(Entry):
     not_before: Annotated[datetime | None, BeforeValidator(lambda value: value if value is None else moment(value))] = None
 
 
+def _bot(value: Any) -> Any:
+    return {"text": words(value)} if isinstance(value, str | int | float) else value
+
+
 class Bot(Expected):
     """Something is said: a text, in which `*` stands for anything, or a message in detail."""
 
     key = "bot"
-    bot: Annotated[Message, BeforeValidator(lambda value: {"text": words(value)} if isinstance(value, str | int | float) else value)]
+    bot: Annotated[Message, BeforeValidator(_bot)]
 
 
 class Nothing(Expected):
