@@ -1,20 +1,28 @@
 """The ready flows: their own conversations take every step and every way, and what advertises says so, says how to leave, and fits."""
 
 import re
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from parley.channels.text import segments, written_out
-from parley.contracts import ConsentState, MessageRequested, Purpose
+from parley.contracts import Channel, ConsentState, MessageRequested, Purpose
+from parley.twin import shop
+from parley_router.state import ContactState, Wanted
 from parley_router.steps import Say
 from parley_router.tools import sources, testing
 from parley_router.tools.coverage import share
 from parley_router.tools.entries import Happening, Model, Service
+from parley_router.tools.rehearsal import Answer, Rehearsal
 from parley_router.tools.staging import Stage, given, happens, rehearsal
 
 ROOT = Path(__file__).parents[1]
+NOW = datetime(2026, 11, 25, 10, tzinfo=ZoneInfo("Asia/Seoul"))
 FLOWS = sources.opened(ROOT / "config" / "flows")
 TESTS = testing.read(FLOWS)
 RESULTS = list(testing.run(FLOWS, TESTS))
@@ -85,6 +93,35 @@ def test_what_is_short_is_one_segment():
 def _step(message: MessageRequested) -> Say:
     flow = READY[str(message.flow).partition("@")[0]]
     return next(one for place, one in enumerate(flow.steps) if flow.step_name(place) == message.step)
+
+
+def shop_answers(wanted: Wanted) -> Answer:
+    """What the twin says as the sample tenant's shop."""
+    path, _, query = wanted.path.partition("?")
+    found = shop.answer(wanted.method, path, dict(parse_qsl(query)), orjson.dumps(wanted.body), NOW.timestamp())
+    return Answer(found.status, orjson.loads(found.body), None if found.status < 300 else f"status {found.status}")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["recommend", "1", "50000"], r"How about these\?"),
+        (["언제 와요", "A1001"], r"주문 A1001은 (\d+월 \d+일 \(.\)에 도착할 예정이에요|이미 배송이 완료)"),
+        (["반품", "A1000"], "주문 A1000을 찾지 못했어요"),
+        (["my points"], r"You (have \d+ points|are no member yet)"),
+        (["tea class", "2", "1"], r"You are booked: Fri, Nov 27, \d+:00 (AM|PM), for 2"),
+    ],
+)
+def test_the_twin_is_a_shop_for_them(words, wanted):
+    """Without a script, the twin's shop answers what the ready flows ask, in the shape that they read."""
+    known = {"name": "Hana", "email": "hana@example.com", "birthday": "1990-05-03"}
+    state = ContactState(profile=known, channel=Channel.WHATSAPP, addresses={Channel.WHATSAPP: "customer"})
+    one = Rehearsal(FLOWS.book, "acme", shop_answers, NOW, state, channel=Channel.WHATSAPP)
+    for word in words:
+        one.writes(word)
+
+    assert [] == one.troubles
+    assert any(re.match(wanted, spoken.message.content.text) for spoken in one.spoken), [spoken.message.content.text for spoken in one.spoken]
 
 
 def test_each_is_on_its_page():
