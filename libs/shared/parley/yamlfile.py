@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
+LARGEST = 100_000
+"""Parts (keys, values, lists) of a file, each counted as often as aliases repeat it."""
 
 
 class ConfigError(ValueError):
@@ -32,16 +35,19 @@ def parse(text: str, model: type[M], name: str) -> M:
     """As `read`, from text; `name` stands in the complaints."""
     try:
         node = yaml.compose(text, Loader=_Loader)
+        _measured(node)
         value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ConfigError(f"{name}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}:1: not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a day that there is not, a number without end
+        raise ConfigError(f"{name}:1: not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}:1: not YAML: it is nested too deeply, or holds itself") from error
     try:
         return model.model_validate(value if value is not None else {})
     except ValidationError as error:
-        raise ConfigError("\n".join(_complaint(item, node, name) for item in error.errors(include_url=False, include_input=False))) from error
+        raise ConfigError("\n".join(_complaint(item, node, name, model) for item in error.errors(include_url=False, include_input=False))) from error
 
 
 def complain(name: str, text: str, place: Sequence[str | int], reason: str) -> ConfigError:
@@ -64,8 +70,35 @@ class Lines:
         return _line(self._node, place)
 
 
-def _complaint(item: Any, node: yaml.Node | None, name: str) -> str:
-    return f"{name}:{_line(node, item['loc'])}: {_dotted(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+def _complaint(item: Any, node: yaml.Node | None, name: str, model: type[BaseModel]) -> str:
+    said = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        alike = get_close_matches(str(item["loc"][-1]), _keys(model), 1)
+        said += f"; did you mean `{alike[0]}`?" if alike else "; there is no such key here, leave it out"
+    return f"{name}:{_line(node, item['loc'])}: {_dotted(item['loc'])}: {said}"
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """Every key that a file of the model may have anywhere."""
+    schema = model.model_json_schema()
+    return sorted({key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", ())})
+
+
+def _measured(root: yaml.Node | None) -> None:
+    """Raises `ValueError` for a file that its aliases make endless: each place that an alias stands for is read again."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            children = node.value if isinstance(node, yaml.SequenceNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                children = [one for pair in node.value for one in pair]
+            sizes[id(node)] = LARGEST  # until it is known: whatever holds itself is too large
+            sizes[id(node)] = 1 + sum(map(size, children))
+        return sizes[id(node)]
+
+    if root is not None and size(root) > LARGEST:
+        raise ValueError(f"with what its aliases stand for it has more than {LARGEST} parts")
 
 
 def _dotted(place: Sequence[str | int]) -> str:
@@ -94,18 +127,22 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | N
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key given twice (YAML keeps the last without a word) and reads on/off/yes/no as the words they are."""
+    """Refuses a key given twice (YAML keeps the last without a word) and reads on/off/yes/no and dates as the words they are."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a word", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key `{key.value}` stands twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
+_WORDS = {"tag:yaml.org,2002:bool": "tTfF", "tag:yaml.org,2002:timestamp": ""}
+"""Tags that are read as the words they are, unless they begin with one of these: a model says itself what is a date."""
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _WORDS or first in _WORDS[tag]]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }

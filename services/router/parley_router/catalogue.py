@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 from pathlib import Path
@@ -147,12 +147,22 @@ def read(directory: Path) -> tuple[list[Read], list[Refused]]:
     return good, refused
 
 
-def refusals(reads: Sequence[Read], tenants: Mapping[str, Sequence[str]], texts: Texts, beside: Iterable[Flow] = ()) -> list[Refused]:
-    """The files with something wrong in them, given all of them, and flows that stand in for files that cannot be used."""
+def refusals(
+    reads: Sequence[Read],
+    tenants: Mapping[str, Sequence[str]],
+    texts: Texts,
+    beside: Iterable[Flow] = (),
+    services: Mapping[str, Collection[str]] | None = None,
+    intents: Mapping[str, Collection[str]] | None = None,
+) -> list[Refused]:
+    """The files with something wrong in them, given all of them, and flows that stand in for files that cannot be used.
+
+    `services` and `intents` that there are, by tenant; what flows name of them is only checked where that is known.
+    """
     others, found = list(beside), []
     for one in reads:
         known = [flow for flow in (*(other.flow for other in reads), *others) if flow.tenant == one.flow.tenant]
-        errors = [wrong for wrong in complaints(one.flow, known, tenants, texts) if wrong.level == "error"]
+        errors = [wrong for wrong in complaints(one.flow, known, tenants, texts, services, intents) if wrong.level == "error"]
         if said := [str(yamlfile.complain(one.name, one.source, wrong.place, wrong.said)) for wrong in errors]:
             found.append(Refused(one.name, "\n".join(said)))
     return found

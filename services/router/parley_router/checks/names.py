@@ -113,8 +113,8 @@ def _filled(flow: Flow, around: Around) -> dict[str, set[str]]:
         "order": set(ORDER),
         "tag": {"*"},
     }
-    waits = any(isinstance(step, Wait) and step.events for one in around.flows for step in one.steps)
-    if waits or any(one is flow for one in begun([one for one in around.flows if one.start.own], around.flows)):
+    told = [one for one in around.flows if one.start.own or any(isinstance(step, Wait) and step.events for step in one.steps)]
+    if any(one is flow for one in begun(told, around.flows)):
         names["event"] = {"*"}
     return names
 
