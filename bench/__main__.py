@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import analytics, edge, journey, normaliser, report, router, sender
+from bench import analytics, edge, journey, memory, normaliser, report, router, sender
 from bench.measure import Finding
 from parley import log, service
 from parley import settings as settings_
@@ -31,6 +31,9 @@ BENCHMARKS: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = 
     "sender": sender.run,
     "end_to_end": journey.run,
 }
+LONG = {"memory": memory.run}
+"""Run only when named: a million events take a quarter of an hour and more."""
+EVERY = {**BENCHMARKS, **LONG}
 ROUNDS = 3
 
 
@@ -58,21 +61,21 @@ def main() -> None:
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures Parley against floors of the same run.")
     parser.add_argument("--json", action="store_true", help="the figures as one line of JSON, the last of the output")
-    parser.add_argument("--only", type=_names, default=tuple(BENCHMARKS), metavar="NAMES", help=f"of {','.join(BENCHMARKS)}")
+    parser.add_argument("--only", type=_names, default=tuple(BENCHMARKS), metavar="NAMES", help=f"of {','.join(BENCHMARKS)}, or memory")
     parser.add_argument("--repeat", type=int, default=ROUNDS, metavar="N", help="rounds of each comparison, after one that does not count")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="puts the figures into this page, docs/benchmarks.md")
     found = parser.parse_args(words)
     if found.repeat < 1:
         parser.error("--repeat needs a number from 1 on")
-    if found.write and found.only != tuple(BENCHMARKS):
-        parser.error("--write puts down a whole run: leave --only away")
+    if found.write and found.only not in (tuple(BENCHMARKS), tuple(LONG)):
+        parser.error("--write puts down a whole run: leave --only away, or name memory alone")
     return found
 
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
-    if unknown := [name for name in names if name not in BENCHMARKS]:
-        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if unknown := [name for name in names if name not in EVERY]:
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; there are {', '.join(EVERY)}")
     return names
 
 
@@ -87,7 +90,7 @@ async def _all(settings: Settings, names: Sequence[str], rounds: int) -> list[Fi
         async with serving(settings, Places(Path(folder), free_port(), free_port()), _say) as own:
             for name in names:
                 _say(f"measuring {name}")
-                found += await BENCHMARKS[name](own, rounds)
+                found += await EVERY[name](own, rounds)
     return found
 
 

@@ -14,6 +14,9 @@ Measure = Callable[[], Awaitable[float]]
 LONGEST_US = 60_000_000
 """Microseconds that a histogram holds; what takes longer counts as this."""
 
+WARM = 0.1
+"""The share of the events after which the process has all it needs: pools, caches, buffers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -86,7 +89,40 @@ class Latency:
         return {**marks, f"{self.key}_at_per_s": self.offered, f"{self.key}_sustained_per_s": self.sustained}
 
 
-Finding: TypeAlias = Comparison | Latency
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the process held once so many events had gone all the way."""
+
+    events: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The samples of one run, in order."""
+
+    samples: Sequence[Sample]
+
+    @property
+    def warm(self) -> Sample:
+        """The first sample after the warming up."""
+        return next(one for one in self.samples if one.events >= WARM * self.samples[-1].events)
+
+    @property
+    def growth(self) -> float:
+        """By which share more the process held at the end than once it was warm."""
+        return self.samples[-1].bytes / self.warm.bytes - 1
+
+    @property
+    def figures(self) -> dict[str, float]:
+        mark = 2**20
+        return {
+            "memory_events": self.samples[-1].events, "memory_warm_mb": self.warm.bytes / mark, "memory_end_mb": self.samples[-1].bytes / mark,
+            "memory_most_mb": max(one.bytes for one in self.samples) / mark, "memory_growth": self.growth,
+        }  # fmt: skip
+
+
+Finding: TypeAlias = Comparison | Latency | Memory
 
 
 def histogram(seconds: Iterable[float]) -> HdrHistogram:

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import orjson
 
-from bench.measure import Comparison, Finding, Latency
+from bench.measure import Comparison, Finding, Latency, Memory
 
 HEAD = ("what", "ours", "floor", "ratio", "target", "", "spread")
 BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of the figures -->"
+MEMORY_BEGIN, MEMORY_END = "<!-- memory: written by `python -m bench --only memory --write` -->", "<!-- end of the memory -->"
+ROWS = 10
+"""Samples of memory that the table shows, evenly over the run, beside the first."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,22 @@ def table(findings: Sequence[Finding]) -> str:
     """The findings in Markdown."""
     compared = [_row(one) for one in findings if isinstance(one, Comparison)]
     timed = [_timed(one) for one in findings if isinstance(one, Latency)]
-    found = _markdown(HEAD, compared) if compared else ""
-    return (
-        found
-        + ("\n" if compared and timed else "")
-        + (_markdown(("times from the intended start", "offered", "p50", "p99", "p99.9"), timed) if timed else "")
-    )
+    held = [row for one in findings if isinstance(one, Memory) for row in _held(one)]
+    tables = (
+        (HEAD, compared), (("times from the intended start", "offered", "p50", "p99", "p99.9"), timed),
+        (("events, all normalised", "resident memory of ingest"), held),
+    )  # fmt: skip
+    return "\n".join(_markdown(head, rows) for head, rows in tables if rows)
 
 
 def written(page: str, findings: Sequence[Finding], on: Machine, command: str) -> str:
-    """The page with its figures replaced. Raises ValueError where the page has no place for them."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    """The page with its figures replaced, those of memory in a place of their own. Raises ValueError where the page has no place for them."""
+    first, last = (MEMORY_BEGIN, MEMORY_END) if all(isinstance(one, Memory) for one in findings) else (BEGIN, END)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"the page has no lines {BEGIN!r} and {END!r} between which the figures stand")
-    return f"{before}{BEGIN}\n\n{on.words}; `{command}`\n\n{table(findings)}\n{END}{after}"
+        raise ValueError(f"the page has no lines {first!r} and {last!r} between which the figures stand")
+    return f"{before}{first}\n\n{on.words}; `{command}`\n\n{table(findings)}\n{last}{after}"
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
@@ -87,6 +91,12 @@ def _timed(one: Latency) -> tuple[str, ...]:
     marks: Mapping[str, float] = one.figures
     times = (f"{marks[f'{one.key}_p{name}_ms']:,.1f} ms" for name in ("50", "99", "999"))
     return one.what, f"{one.offered:,.0f} {one.unit} of {one.sustained:,.0f}", *times
+
+
+def _held(one: Memory) -> list[tuple[str, str]]:
+    step = max(1, (len(one.samples) - 1) // ROWS)
+    shown = [*one.samples[::step], *(one.samples[-1:] if (len(one.samples) - 1) % step else [])]
+    return [(f"{sample.events:,}", f"{sample.bytes / 2**20:,.1f} MiB") for sample in shown]
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

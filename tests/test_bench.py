@@ -7,7 +7,7 @@ import pytest
 from bench import report, traffic
 from bench.__main__ import BENCHMARKS, _arguments
 from bench.journey import Awaited
-from bench.measure import Comparison, Latency, Series, alternate, histogram, schedule
+from bench.measure import Comparison, Latency, Memory, Sample, Series, alternate, histogram, schedule
 from bench.webhooks import webhooks
 
 from parley import wire
@@ -117,10 +117,27 @@ def test_a_page_without_marks_is_left_alone():
         report.written("# A page", [compared()], MACHINE, "python -m bench")
 
 
+def test_memory_is_told_from_when_the_process_is_warm():
+    """Growth is over what it held after a tenth of the events; a run of its own has a place of its own on the page."""
+    found = Memory(tuple(Sample(number * 1000, (50 if number == 0 else 100 + number) * 2**20) for number in range(21)))
+    page = f"{report.BEGIN}\nkept\n{report.END}\n{report.MEMORY_BEGIN}\nold\n{report.MEMORY_END}\n"
+
+    once = report.written(page, [found], MACHINE, "python -m bench")
+
+    assert {"memory_warm_mb": 102, "memory_end_mb": 120, "memory_most_mb": 120, "memory_events": 20_000} == {
+        name: value for name, value in found.figures.items() if name != "memory_growth"
+    }
+    assert pytest.approx(18 / 102) == found.growth
+    assert "kept" in once and "old" not in once
+    assert "| 0 | 50.0 MiB |\n| 2,000 | 102.0 MiB |" in once and "| 20,000 | 120.0 MiB |" in once
+
+
 def test_benchmarks_are_named_or_refused():
     """A typing error is answered with the names there are; a part of a run is not put down as a whole."""
     assert ("router", "edge") == _arguments(["--only", "router,edge"]).only
     assert tuple(BENCHMARKS) == _arguments([]).only
+    assert ("memory",) == _arguments(["--only", "memory", "--write", "page.md"]).only
+    assert "memory" not in BENCHMARKS
     for wrong in (["--only", "rooter"], ["--repeat", "0"], ["--only", "router", "--write", "page.md"]):
         with pytest.raises(SystemExit):
             _arguments(wrong)
