@@ -29,7 +29,7 @@ from tests.ingesting import KEY, NOW, OTHER_KEY, Shared
 CHECKED_IN = Path(__file__).parents[1] / "docs" / "contract" / "openapi-ingest.yaml"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SOME = options(
-    max_examples=40 if options.default.max_examples <= 100 else 1000, deadline=None,
+    max_examples=40 if options.default.max_examples <= 100 else 300, deadline=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 OPERATIONS = [(path, method) for path, item in document()["paths"].items() for method in item if method in ("get", "post")]
