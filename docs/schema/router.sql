@@ -46,6 +46,21 @@ CREATE TABLE flow_runs (
     CONSTRAINT flow_runs_pkey PRIMARY KEY (tenant, flow, version, writer)
 ) WITH (fillfactor=50);
 
+CREATE TABLE flow_versions (
+    tenant text NOT NULL,
+    flow text NOT NULL,
+    version integer NOT NULL,
+    file text NOT NULL,
+    digest text NOT NULL,
+    source text NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    retired_to integer,
+    change bigint NOT NULL,
+    CONSTRAINT flow_versions_pkey PRIMARY KEY (tenant, flow, version)
+);
+CREATE INDEX flow_versions_by_change ON flow_versions USING btree (change);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     applied_at timestamp with time zone NOT NULL DEFAULT now(),

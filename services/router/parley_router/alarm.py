@@ -8,7 +8,6 @@ moved on is deleted with that batch. What waits costs an index and no memory.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from parley.bus import BusUnavailable
 from parley.contracts import Envelope, Record, TimerFired
 from parley.database import OUTSIDE
 from parley.service import Context
+from parley_router.pausing import pause
 
 EVERY = 0.25
 """Seconds between two looks at what is due."""
@@ -47,8 +47,7 @@ class Alarm:
                     pass
             except OUTSIDE_WORK as error:
                 log.warning("timers wait", cause=f"{type(error).__name__}: {error}")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY)
+            await pause(EVERY, stopping)
 
     async def ring(self, now: datetime) -> int:
         """Publishes a page of what is due, the longest due first; how many."""

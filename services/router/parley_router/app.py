@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
+from parley.config import Tenant
 from parley.contracts import Data, Envelope, MessageReceived
 from parley.keyed import Keyed
 from parley.service import Context, Parts, Service
-from parley_router import api, catalogue
+from parley_router import api, catalogue, flowapi, services, waiting
+from parley_router.alarm import Alarm
+from parley_router.caller import Caller
+from parley_router.catalogue import Book, Read, Refused
+from parley_router.checks import complaints
 from parley_router.decide import decided
+from parley_router.flow import Flow
+from parley_router.publishing import Making, Publishing
 from parley_router.state import ContactState, labels
+from parley_router.templates import Texts
+from parley_router.versions import Resolved
 
 log = structlog.get_logger()
 
 
 async def build(context: Context) -> Parts:
-    """The stage and the routes of the router. Raises `ConfigError` when a flow file cannot be used."""
-    languages = {name: tenant.languages for name, tenant in context.config.tenants.items()}
-    zones = {name: tenant.timezone for name, tenant in context.config.tenants.items()}
-    book = catalogue.load(
-        context.settings.config / "flows", languages, zones, days={name: tenant.daytime for name, tenant in context.config.tenants.items()}
-    )
+    """The stage, the routes and the workers of the router. Flows that cannot be used stop nothing; raises `ConfigError` for services.yaml."""
+    asked = services.load(context.settings.config, context.config.tenants)
+    publishing = Publishing(context, context.settings.config / "flows", making(context.config.tenants))
+    await publishing.look()
 
     def bound(state: ContactState | None, event: Envelope, now: datetime) -> tuple[ContactState, Sequence[Data]]:
-        found = decided(state, event, now, book)
+        if state is not None:
+            publishing.known(event.tenant, state)
+        found = decided(state, event, now, publishing.book)
         for trouble in found.troubles:
             log.warning("could not be done", trouble=trouble, event_id=event.id, contact_id=event.subject, tenant=event.tenant)
         return found.state, found.results
 
     repeats = context.metrics.repeats.labels("router")
-    stage = Keyed("router", (MessageReceived.topic,), "contacts", ContactState, bound, labels, repeats.inc)
-    return Parts(routes=api.routes(context), stages=[stage])
+    stage = Keyed("router", (MessageReceived.topic,), "contacts", ContactState, bound, labels, repeats.inc, waiting.follow)
+    return Parts(
+        routes=[*api.routes(context), *flowapi.routes(context, publishing)],
+        stages=[stage],
+        workers=[publishing, Alarm(context), Caller(context, asked)],
+    )
+
+
+def making(tenants: Mapping[str, Tenant]) -> Making:
+    """How the flows of these tenants are checked and bound. Texts are parsed once, whichever version they stand in."""
+    languages = {name: tenant.languages for name, tenant in tenants.items()}
+    zones, days = {name: one.timezone for name, one in tenants.items()}, {name: one.daytime for name, one in tenants.items()}
+    texts = Texts()
+
+    def check(reads: Sequence[Read], beside: Sequence[Flow]) -> Sequence[Refused]:
+        return catalogue.refusals(reads, languages, texts, beside)
+
+    def book(resolved: Resolved, older: Sequence[Flow]) -> Book:
+        for flow in (*resolved.stood_in, *older):  # were right when they were published: asked for their texts alone
+            list(complaints(flow, [flow], languages, texts))
+        return catalogue.bound(resolved.live, languages, zones, {}, texts, older, resolved.retired, days)
+
+    return Making(check, book)
 
 
 SERVICE = Service("router", ("parley", "parley_router"), build)

@@ -24,6 +24,7 @@ from parley.bus import BusUnavailable
 from parley.contracts import CallReturned, Envelope, Record
 from parley.service import Context
 from parley_router.asking import Answer, ask, may_repeat
+from parley_router.pausing import pause
 from parley_router.services import Services
 from parley_router.state import Wanted
 from parley_router.waiting import CALLS
@@ -98,7 +99,7 @@ class Caller:
                     await self._listen(http, stopping)
                 except AWAY as error:
                     log.warning("calls wait for PostgreSQL", cause=f"{type(error).__name__}: {error}")
-                await _either(stopping, AGAIN)
+                await pause(AGAIN, stopping)
             await self._end()
 
     async def _listen(self, http: aiohttp.ClientSession, stopping: asyncio.Event) -> None:
@@ -108,7 +109,7 @@ class Caller:
             while not stopping.is_set() and not lost.is_set():
                 self._wake.clear()
                 if not await self.take(http):
-                    await _any(LOOK, self._wake, stopping, lost)
+                    await pause(LOOK, self._wake, stopping, lost)
 
     def _told(self, _: object, __: int, ___: str, service: object) -> None:
         """Something is to be asked of this one."""
@@ -236,16 +237,3 @@ async def _notified(context: Context, told: Callable[..., None]) -> AsyncIterato
     finally:
         with contextlib.suppress(TimeoutError, OSError, asyncpg.InterfaceError):
             await connection.close(timeout=5)
-
-
-async def _either(stopping: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
-
-
-async def _any(seconds: float, *events: asyncio.Event) -> None:
-    """Until one of the events, or so long."""
-    waits = [asyncio.create_task(one.wait()) for one in events]
-    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for one in waits:
-        one.cancel()
