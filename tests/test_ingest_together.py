@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from parley.contracts import Record
 from parley_ingest.together import ALONE, PATIENCE, Together
@@ -93,3 +94,22 @@ def test_everybody_hears_their_own_outcome_once(steps, refused):
     assert all(len(group) == 1 for group in gate.came if any(steps[number][0] for number in group))
     for group in gate.came:
         assert all([bool(refused & set(group))] == [error is not None for error in told[number]] for number in group)
+
+
+def test_who_cannot_be_told_keeps_nobody_from_being_told():
+    """The one is in the log, the others have their answers."""
+
+    async def main() -> list[int]:
+        gate, told = Gate(), list[int]()
+        gate.open.set()
+        together = Together(gate.accept)
+        together.add(record(0), lambda error: told[0])  # raises: there is nothing yet
+        together.add(record(1), lambda error: told.append(1))
+        async with asyncio.timeout(5):
+            while not told:
+                await asyncio.sleep(0)
+        return told
+
+    with capture_logs() as logs:
+        assert [1] == asyncio.run(main())
+    assert ["an outcome was not heard"] == [one["event"] for one in logs]

@@ -7,7 +7,11 @@ from asyncio import Task, TimerHandle
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from parley.contracts import Record
+
+log = structlog.get_logger()
 
 PATIENCE = 0.02
 """Seconds that a record waits at most for the publish before it. Kafka answers within a few milliseconds; where it does not, nobody waits for others."""
@@ -65,4 +69,7 @@ class Together:
         except Exception as caught:
             error = caught
         for _, kept in some:
-            kept(error)
+            try:
+                kept(error)
+            except Exception as odd:  # whoever cannot be told has gone; the others are told
+                log.error("an outcome was not heard", exc_info=odd)
