@@ -35,11 +35,11 @@ def account(provider: str) -> Account:
 
 
 def read(provider: str, body: bytes) -> list[dict[str, Any]]:
+    """The items of a request. Behind the provider may stand the topic that a header tells."""
+    name, _, topic = provider.partition(" ")
     kind = "application/json" if body[:1] in b"{[" else "application/x-www-form-urlencoded"
-    return [
-        said(one)
-        for one in PROVIDERS[provider].parse(Request("POST", "https://hooks.example.com/a", {"content-type": kind}, body), account(provider))
-    ]
+    headers = {"content-type": kind, "webhook-id": "msg_1", "x-shopify-topic": topic}
+    return [said(one) for one in PROVIDERS[name].parse(Request("POST", "https://hooks.example.com/a", headers, body), account(name))]
 
 
 def whatsapp(*messages: Any, field: str = "messages", contacts: Any = None, statuses: Any = None, **more: Any) -> bytes:
@@ -308,6 +308,35 @@ def cases() -> Iterator[Case]:
     ]  # fmt: skip
     yield "mailgun", "opened by nobody who is named", mailgun(event="opened"), [{"kind": "open", "recipient": "a@b.example", "provider_id": "m1@x"}]
 
+    big = 2**60 + 1
+    yield "shopify orders/create", "an id beyond doubles, nobody, a number without its country", json.dumps(
+        {"id": big, "email": "", "phone": "010-1234-5678", "total_price": "12.50", "customer": None, "line_items": [None, {"title": RTL}]}
+    ).encode(), [{"kind": "order", "order_id": str(big), "email": None, "phone": None, "total": "12.50"}]  # fmt: skip
+    yield "shopify checkouts/update", "a cart of nobody yet", json.dumps({"token": "t1", "completed_at": None}).encode(), [
+        {"kind": "cart", "checkout_token": "t1", "completed": False}
+    ]  # fmt: skip
+    yield "shopify holograms/create", "a topic of tomorrow", b"{}", []
+
+    def plain(kind: str, **told: Any) -> bytes:
+        return json.dumps({"type": kind, "timestamp": "yesterday", "data": told}).encode()
+
+    yield "plain", "a tap, media that are none, a time that is none", plain(
+        "message.received", id=1, choice={"id": "go"}, media=[None, {}, {"kind": "hologram", "url": "u"}], **{"from": 7}
+    ), [{"type": "button", "payload": "go", "sender": "7", "provider_id": "1", "media_count": 0, "occurred_at_ms": None}]  # fmt: skip
+    yield "plain", "a status of tomorrow, a code of tomorrow", plain("message.status", id="p", status="teleported", code="hologram"), [
+        {"kind": "receipt", "status": "unknown", "error_code": "hologram", "class": None}
+    ]  # fmt: skip
+    yield "plain", "an event about nobody", plain("hologram.shown"), [{"kind": "event", "type": "hologram.shown", "event_id": "msg_1"}]
+
+    visitor = "7f0c8d5e-0000-4000-8000-000000000007"
+    yield "webchat", "a type of tomorrow", json.dumps({"type": "hologram", "from": visitor}).encode(), []
+    yield (
+        "webchat",
+        "marks of messages that are none",
+        json.dumps({"type": "marks", "from": visitor, "status": "read", "messages": [None, "x", 7]}).encode(),
+        [],
+    )
+
 
 @pytest.mark.parametrize("provider, odd, body, expected", list(cases()), ids=lambda one: one if isinstance(one, str) else "")
 def test_an_odd_request_is_read_as_its_provider_means_it(provider, odd, body, expected):
@@ -323,7 +352,7 @@ ODD = (None, True, -1, 0, 2**63, 1e300, "", "x" * 70_000, "9" * 300, "가" * 600
 INNER = {"ses": ("Message",), "rbm": ("message", "data")}
 """Where a provider puts JSON into its JSON."""
 BODIES = [(one, one.provider, one.body) for one in found(SAMPLES) if isinstance(one.about.get("reads_as"), list) and one.about["method"] == "POST"]
-BODIES += [(None, provider, body) for provider, _, body, _ in cases()]
+BODIES += [(None, provider.partition(" ")[0], body) for provider, _, body, _ in cases()]
 
 
 @st.composite
