@@ -28,6 +28,39 @@ def flows_of(given: Path | None) -> Path:
 
 
 @app.command()
+def check(
+    directory: Annotated[Path | None, typer.Argument(help="Directory of flows; else that of PARLEY_CONFIG.")] = None,
+    config: Config = None,
+) -> None:
+    """Say what is wrong with flows, by file and line, with what to do; exit status 1 when one cannot be used, 0 for warnings alone."""
+    from parley_router.tools import sources
+
+    place = flows_of(directory)
+    reads, _, found = sources.checked(place, sources.around(place, config))
+    levels = {level: [one.said for one in found if one.level == level] for level in ("error", "warning")}
+    for level, said in levels.items():
+        if said:
+            typer.echo("\n  ".join([f"{level}s:", *said]))
+    typer.echo(f"{len(reads)} flows read, {len(levels['error'])} errors, {len(levels['warning'])} warnings")
+    if levels["error"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def learn(
+    file: Annotated[Path, typer.Argument(help="The file of the intent, faq/NAME.yaml.", dir_okay=False)],
+    intent: Annotated[str, typer.Argument(help="The intent that it holds.")],
+    language: Annotated[str, typer.Argument(help="The sentence's language, as ko.")],
+    sentence: Annotated[str, typer.Argument(help="What a customer wrote.")],
+) -> None:
+    """Add a sentence to the examples of an intent; all else in the file stays as it is."""
+    from parley_router.understand import learning
+
+    new = learning.learn(file, intent, language, sentence)
+    typer.echo(f"{file}: {'now an example' if new else 'was an example already'} of {intent}")
+
+
+@app.command()
 def graph(
     place: Annotated[Path | None, typer.Argument(help="A flow's file, or a directory of flows; else the flows of PARLEY_CONFIG.")] = None,
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.SVG,

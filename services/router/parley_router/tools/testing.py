@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +18,6 @@ from parley import yamlfile
 from parley.yamlfile import ConfigError, Lines
 from parley_router.tools.coverage import Coverage, coverage, share
 from parley_router.tools.judging import Verdict, judged
-from parley_router.tools.rehearsal import Answering
 from parley_router.tools.sources import Flows
 from parley_router.tools.talks import Test, Tests
 
@@ -79,10 +79,11 @@ def _of_file(path: Path, flows: Flows) -> Iterator[Written]:
         yield Written(path, test, tenant, place, lines)
 
 
-def run(flows: Flows, tests: Iterable[Written], reading: Answering | None = None) -> Iterator[Result]:
-    """Judges each test."""
+def run(flows: Flows, tests: Iterable[Written]) -> Iterator[Result]:
+    """Judges each test. Messages whose meaning a test does not say are really read where there is an FAQ."""
     for one in tests:
-        begun = time.perf_counter()
+        begun, faq = time.perf_counter(), flows.around.faqs.get(one.tenant)
+        reading = partial(faq.read, today=one.test.at.date()) if faq is not None else None
         verdict = judged(one.test, one.tenant, flows.book, flows.zones[one.tenant], reading)
         yield Result(one, verdict, time.perf_counter() - begun)
 

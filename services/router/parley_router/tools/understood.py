@@ -1,0 +1,52 @@
+"""What messages mean to the tools: the intents of the FAQ beside the flows, and the real understanding of them, loaded once a message has to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from parley_router.catalogue import REGIONS, Meaning
+from parley_router.state import Wanted
+from parley_router.tools.rehearsal import Answer
+
+if TYPE_CHECKING:
+    from parley_router.understand.intents import Intent
+    from parley_router.understand.understanding import Understanding
+
+
+@dataclass(frozen=True)
+class Faq:
+    """The intents of one tenant that stand in `faq/`."""
+
+    intents: Sequence[Intent]
+    languages: Sequence[str]
+
+    def meanings(self) -> dict[str, Meaning]:
+        """What each intent is called, and its answer."""
+        return {one.intent: Meaning(dict(one.title), dict(one.answer) if one.answer else None) for one in self.intents}
+
+    @cached_property
+    def understanding(self) -> Understanding:
+        """Learns the examples; takes seconds, so only where a message must really be read."""
+        from parley_router.understand import shipped
+        from parley_router.understand.understanding import Understanding
+
+        examples = {one.intent: one.examples for one in self.intents}
+        return Understanding.load(examples, shipped.encoder(), shipped.adapter(), self.languages)
+
+    def read(self, wanted: Wanted, today: date) -> Answer:
+        """What a message means."""
+        from parley_router.understand.understanding import Asked
+
+        asked = Asked(wanted.text, today, wanted.language, REGIONS.get(self.languages[0], "US"))
+        body: dict[str, Any] = self.understanding.read([asked])[0].model_dump(mode="json")
+        return Answer(body=body)
+
+
+def faqs(written: Sequence[Intent], tenants: Mapping[str, Sequence[str]]) -> dict[str, Faq]:
+    """The FAQ of each tenant that has one."""
+    own = {name: [one for one in written if one.tenant == name] for name in tenants}
+    return {name: Faq(found, tenants[name]) for name, found in own.items() if found}
