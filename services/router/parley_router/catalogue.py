@@ -11,7 +11,7 @@ from typing import TypeVar
 from parley import yamlfile
 from parley.contracts import Choice, ConsentState, Purpose
 from parley.yamlfile import ConfigError
-from parley_router.checks import complaints
+from parley_router.checks import every
 from parley_router.daytime import DAY
 from parley_router.flow import Flow
 from parley_router.language import plain, spoken
@@ -159,13 +159,12 @@ def refusals(
 
     `services` and `intents` that there are, by tenant; what flows name of them is only checked where that is known.
     """
-    others, found = list(beside), []
-    for one in reads:
-        known = [flow for flow in (*(other.flow for other in reads), *others) if flow.tenant == one.flow.tenant]
-        errors = [wrong for wrong in complaints(one.flow, known, tenants, texts, services, intents) if wrong.level == "error"]
-        if said := [str(yamlfile.complain(one.name, one.source, wrong.place, wrong.said)) for wrong in errors]:
-            found.append(Refused(one.name, "\n".join(said)))
-    return found
+    said: dict[int, list[str]] = {}
+    for place, wrong in every([one.flow for one in reads], tenants, texts, services, intents, list(beside)):
+        if wrong.level == "error":
+            one = reads[place]
+            said.setdefault(place, []).append(str(yamlfile.complain(one.name, one.source, wrong.place, wrong.said)))
+    return [Refused(reads[place].name, "\n".join(lines)) for place, lines in said.items()]
 
 
 def load(

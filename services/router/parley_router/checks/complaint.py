@@ -1,14 +1,10 @@
-"""What is wrong with a flow, where, and how badly; and what stands around the flow while it is checked. Pure."""
+"""What is wrong with a flow, where, and how badly. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
-
-from parley_router.flow import Flow
-from parley_router.templates import Texts
 
 Place = tuple[str | int, ...]
 """Keys and indexes from the top of the file."""
@@ -27,24 +23,6 @@ class Complaint(NamedTuple):
 
 def warning(place: Place, said: str) -> Complaint:
     return Complaint(place, said, "warning")
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a flow is checked against: all flows of its tenant (it is one of them), the tenant's languages, and the texts, which are parsed on the way.
-
-    `services` and `intents` are the names that the tenant has; None where nobody said, and then nothing is said of them.
-    """
-
-    flows: Sequence[Flow]
-    languages: Sequence[str]
-    texts: Texts
-    services: Collection[str] | None = None
-    intents: Collection[str] | None = None
-
-    @property
-    def by_name(self) -> Mapping[str, Flow]:
-        return {one.flow: one for one in self.flows}
 
 
 def near(word: str, known: Iterable[str], alike: float = ALIKE) -> str:

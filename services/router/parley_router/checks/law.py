@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from parley.contracts import Purpose
 from parley.optwords import OPT_OUT
-from parley_router.checks.complaint import Around, Complaint, Place
+from parley_router.checks.around import Around
+from parley_router.checks.complaint import Complaint, Place
 from parley_router.checks.texts import texts_of
 from parley_router.flow import Flow
 from parley_router.steps import AnyStep, Ask, Say, Text, Wait, falls_through, targets

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from parley_router.checks.complaint import Around, Complaint, Place, listed, near
-from parley_router.checks.starts import begun
+from parley_router.checks.around import Around, kept, led
+from parley_router.checks.complaint import Complaint, Place, listed, near
 from parley_router.checks.texts import texts_of
 from parley_router.conditions import Condition
 from parley_router.flow import Flow
 from parley_router.state import PROFILE, REFERENCE
-from parley_router.steps import AnyStep, Ask, Booked, Branch, Call, Do, Goal, Recommend, Say, Set, Wait
+from parley_router.steps import AnyStep, Booked, Branch, Call, Do, Goal, Recommend, Say, Set, Wait
 
 ORDER = ("number", "status")
 WHOLE = ("language", "channel", "contact")
@@ -104,34 +104,14 @@ def _unfilled(name: str, filled: dict[str, set[str]]) -> str:
 
 
 def _filled(flow: Flow, around: Around) -> dict[str, set[str]]:
-    """What texts of a flow may name, by group; `*`: whatever comes. Slots go along to other flows, so those of all count."""
-    kept = {name for one in around.flows for step in one.steps for name in _kept(step)}
-    slots = {"reply", *(name for one in around.flows for name in one.parameters)}
+    """What texts of a flow may name, by group; `*`: whatever comes."""
     names = {
-        "profile": {*PROFILE, REFERENCE, *TOLD, *(one.removeprefix("profile.") for one in kept if one.startswith("profile."))},
-        "slot": slots | {one.removeprefix("slot.") for one in kept if one.startswith("slot.")},
+        "profile": {*PROFILE, REFERENCE, *TOLD, *(one.removeprefix("profile.") for one in around.kept if one.startswith("profile."))},
+        "slot": {"reply", *(one.removeprefix("slot.") for one in around.kept if one.startswith("slot."))},
         "order": set(ORDER),
         "tag": {"*"},
     }
-    told = [one for one in around.flows if one.start.own or any(isinstance(step, Wait) and step.events for step in one.steps)]
-    if any(one is flow for one in begun(told, around.flows)):
-        names["event"] = {"*"}
-    return names
-
-
-def _kept(step: AnyStep) -> Iterator[str]:
-    """The names that a step fills, as `slot.x` or `profile.x`. An answer that is kept for good is in a slot as well."""
-    match step:
-        case Ask():
-            yield from {f"slot.{step.ask.removeprefix('profile.')}", step.ask if step.ask.startswith("profile.") else f"slot.{step.ask}"}
-        case Set():
-            yield from step.set
-        case Call():
-            yield from step.keep
-        case Recommend():
-            yield f"slot.{step.keep}"
-        case Booked():
-            yield "slot.booking"
+    return names | ({"event": {"*"}} if id(flow) in around.told else {})
 
 
 def _services(step: AnyStep, around: Around) -> Iterator[Complaint]:
@@ -153,15 +133,8 @@ def _parameters(step: AnyStep, around: Around, filled: dict[str, set[str]]) -> I
         if name not in flow.parameters:
             told = near(name, flow.parameters) or f"; its parameters: {listed(flow.parameters)}"
             yield Complaint(("with", name), f"the flow {flow.flow!r} has no parameter {name!r}{told}")
-    slots = _slots(begun([flow], around.flows))
+    slots = {one.removeprefix("slot.") for one in kept(led([flow], around.named)) if one.startswith("slot.")} if step.keep else set()
     for index, name in enumerate(step.keep):
         if name not in slots:
             told = near(name, slots) or f"; it keeps: {listed(slots)}"
             yield Complaint(("keep", index), f"the flow {flow.flow!r} keeps nothing in the slot {name!r}{told}")
-
-
-def _slots(flows: Iterable[Flow]) -> set[str]:
-    """The slots that these flows fill, parameters among them."""
-    flows = list(flows)
-    kept = {name for one in flows for step in one.steps for name in _kept(step)}
-    return {one.removeprefix("slot.") for one in kept if one.startswith("slot.")} | {name for one in flows for name in one.parameters}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from parley_router.checks.complaint import Around, Complaint, Place, listed, near, warning
+from parley_router.checks.around import Around
+from parley_router.checks.complaint import Complaint, Place, listed, near, warning
 from parley_router.flow import Flow
 from parley_router.steps import (
     AnyStep,
@@ -48,7 +49,7 @@ def complaints(flow: Flow, around: Around) -> Iterator[Complaint]:
     yield from _circles(flow, around, reached)
     yield from _traps(flow, reached)
     yield from _runs(flow, around)
-    if not any(isinstance(step, Do) and step.do == f"flow/{flow.flow}" for one in around.flows for step in one.steps):
+    if flow.flow not in around.run:
         yield from _silences(flow, around, reached)
 
 
@@ -155,21 +156,34 @@ def _runs(flow: Flow, around: Around) -> Iterator[Complaint]:
     for place, step in enumerate(flow.steps):
         if not isinstance(step, Do):
             continue
-        way = _deepest(step.do.removeprefix("flow/"), (flow.flow,), around)
-        if way[-1] in way[:-1]:
-            yield Complaint(("steps", place), f"runs itself: {' runs '.join(way)}; let one of them `go` instead, which does not come back")
-        elif len(way) - 1 > DEEPEST:
-            yield Complaint(("steps", place), f"flows run flows more than {DEEPEST} deep: {' runs '.join(way)}")
+        name = step.do.removeprefix("flow/")
+        if way := _back(name, flow.flow, around):
+            told = " runs ".join((flow.flow, *way))
+            yield Complaint(("steps", place), f"runs itself: {told}; let one of them `go` instead, which does not come back")
+        elif _deep(name, around):
+            yield Complaint(
+                ("steps", place), f"flows run flows more than {DEEPEST} deep from here on; let one of them `go`, which does not come back"
+            )
 
 
-def _deepest(name: str, above: tuple[str, ...], around: Around) -> tuple[str, ...]:
-    """The longest row of flows that run one another from here on; it ends at the first that stands in it already."""
-    here = (*above, name)
-    flow = around.by_name.get(name)
-    if name in above or flow is None or len(here) > DEEPEST + 1:
-        return here
-    rows = [_deepest(step.do.removeprefix("flow/"), here, around) for step in flow.steps if isinstance(step, Do)]
-    return max(rows, key=lambda row: (row[-1] in row[:-1], len(row)), default=here)
+def _back(name: str, wanted: str, around: Around) -> list[str]:
+    """The shortest row of flows that run one another, from `name` to `wanted`; empty where there is none."""
+    rows, seen = [[name]], {name}
+    for row in rows:
+        if row[-1] == wanted:
+            return row
+        ahead = sorted(around.runs.get(row[-1], frozenset()) - seen)
+        seen |= set(ahead)
+        rows += [[*row, one] for one in ahead]
+    return []
+
+
+def _deep(name: str, around: Around) -> bool:
+    """Whether flows run flows from `name` on beyond what is walked."""
+    level = {name}
+    for _ in range(DEEPEST):
+        level = {one for above in level for one in around.runs.get(above, frozenset())}
+    return bool(level)
 
 
 # --- silence ---------------------------------------------------------------------------------------------------------------------------

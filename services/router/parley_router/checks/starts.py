@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from parley.customerevents import KNOWN
 from parley.optwords import wish
-from parley_router.checks.complaint import Around, Complaint, Place, listed, near, warning
+from parley_router.checks.around import Around
+from parley_router.checks.complaint import Complaint, Place, listed, near, warning
 from parley_router.flow import Flow
 from parley_router.language import plain
-from parley_router.steps import Goal, Wait, targets
+from parley_router.steps import Goal, Wait
 
 OURS = ("message.edited", "message.deleted", "webchat.context", "webchat.typing")
 """Events that channels tell, beside those of `parley.customerevents`."""
@@ -18,42 +19,24 @@ SURE = 0.88
 
 
 def complaints(flow: Flow, around: Around) -> Iterator[Complaint]:
-    others = [one for one in around.flows if one is not flow]
-    if any(one.flow == flow.flow for one in others):
+    if len(around.named[flow.flow]) > 1:
         yield Complaint(("flow",), f"two files hold a flow {flow.flow!r}; give one of them another name")
-    if flow not in begun([one for one in around.flows if one.start.said or one.start.own], around.flows):
+    if id(flow) not in around.begun:
         yield Complaint(("start",), "nothing starts this flow and no other flow goes to it; give it keywords, an event, welcome or fallback")
-    yield from _keywords(flow, others)
+    yield from _keywords(flow, around)
     yield from _escapes(flow, around)
-    for what in ("welcome", "fallback"):
-        if getattr(flow.start, what) and (same := [one.flow for one in others if getattr(one.start, what)]):
-            yield Complaint(("start", what), f"{', '.join(same)} starts by the same {what}, and there can be only one")
-    yield from _intents(flow, others, around)
+    for what, flows in around.alone.items():
+        if flow in flows and len(flows) > 1:
+            yield Complaint(("start", what), f"{_others(flow, flows)} starts by the same {what}, and there can be only one")
+    yield from _intents(flow, around)
     yield from _events(flow)
 
 
-def begun(first: Iterable[Flow], beside: Sequence[Flow]) -> list[Flow]:
-    """These flows and all to which they lead."""
-    open_, seen = list(first), list[Flow]()
-    while open_:
-        flow = open_.pop()
-        if not any(one is flow for one in seen):
-            seen.append(flow)
-            ahead = {one.removeprefix("flow/") for one in ways(flow) if one.startswith("flow/")}
-            open_ += [one for one in beside if one.flow in ahead]
-    return seen
+def _others(flow: Flow, flows: Sequence[Flow]) -> str:
+    return ", ".join(one.flow for one in flows if one is not flow)
 
 
-def ways(flow: Flow) -> list[str]:
-    """Everywhere that a flow leads to."""
-    return [*(one for step in flow.steps for one in targets(step)), *([flow.left] if flow.left else [])]
-
-
-def keywords(flows: Iterable[Flow]) -> set[str]:
-    return {plain(word) for one in flows for words in one.start.keywords.values() for word in words}
-
-
-def _keywords(flow: Flow, others: Sequence[Flow]) -> Iterator[Complaint]:
+def _keywords(flow: Flow, around: Around) -> Iterator[Complaint]:
     seen: set[str] = set()
     for language, words in flow.start.keywords.items():
         for index, word in enumerate(words):
@@ -64,8 +47,8 @@ def _keywords(flow: Flow, others: Sequence[Flow]) -> Iterator[Complaint]:
                 yield Complaint(place, f"the word {word!r} never comes here: it is a word for opting out, opting in or help, and those come first")
             elif key in seen:
                 yield Complaint(place, f"the word {word!r} stands twice; leave one out")
-            elif claimed := [one.flow for one in others if key in keywords([one])]:
-                yield Complaint(place, f"the word {word!r} also starts {', '.join(claimed)}; a word starts one flow")
+            elif claimed := _others(flow, around.keywords[key]):
+                yield Complaint(place, f"the word {word!r} also starts {claimed}; a word starts one flow")
             seen.add(key)
 
 
@@ -81,11 +64,11 @@ def _escapes(flow: Flow, around: Around) -> Iterator[Complaint]:
                 yield Complaint(place, f"the word {word!r} never comes here: it is a word for opting out, opting in or help, and those come first")
 
 
-def _intents(flow: Flow, others: Sequence[Flow], around: Around) -> Iterator[Complaint]:
+def _intents(flow: Flow, around: Around) -> Iterator[Complaint]:
     for index, intent in enumerate(flow.start.intents):
         place = ("start", "intents", index)
-        if same := [one.flow for one in others if intent in one.start.intents]:
-            yield Complaint(place, f"the intent {intent!r} also starts {', '.join(same)}; an intent starts one flow")
+        if same := _others(flow, around.meant[intent]):
+            yield Complaint(place, f"the intent {intent!r} also starts {same}; an intent starts one flow")
         if around.intents is not None and intent not in around.intents:
             told = near(intent, around.intents) or f"; write examples of it into faq/, or name one of these: {listed(around.intents)}"
             yield Complaint(place, f"there is no intent {intent!r}{told}")

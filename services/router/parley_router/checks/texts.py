@@ -10,8 +10,8 @@ from parley.channels.cards import unfolded
 from parley.channels.text import written_out
 from parley.contracts import Card, Choice, Content
 from parley.optwords import wish
-from parley_router.checks.complaint import Around, Complaint, Place, listed, near, warning
-from parley_router.checks.starts import keywords
+from parley_router.checks.around import Around
+from parley_router.checks.complaint import Complaint, Place, listed, near, warning
 from parley_router.flow import Flow
 from parley_router.language import plain
 from parley_router.steps import AnyStep, Ask, Booked, Escalate, Say, Split, Text
@@ -23,9 +23,8 @@ _TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
 
 
 def complaints(flow: Flow, around: Around) -> Iterator[Complaint]:
-    known = keywords(around.flows)
     for place, step in enumerate(flow.steps):
-        found = (*_languages(flow, step, around), *_variants(flow, step), *_choices(step, known), *_experiment(flow, step), *_prices(step))
+        found = (*_languages(flow, step, around), *_variants(flow, step), *_choices(step, around.keywords), *_experiment(flow, step), *_prices(step))
         yield from (one._replace(place=("steps", place, *one.place)) for one in found)
 
 
