@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from parley import settings
+from parley.contracts import Channel
 
 app = typer.Typer(no_args_is_help=True, help="Flows: check them, test them, play them, draw them, compare them.")
 
@@ -116,3 +117,18 @@ def schema(tests: Annotated[bool, typer.Option("--tests", help="That of tests in
     from parley_router.tools import schema as schemas
 
     typer.echo(schemas.written(schemas.pages_of()["flow-test" if tests else "flow"]), nl=False)
+
+
+@app.command()
+def play(
+    flow: Annotated[str | None, typer.Argument(help="A flow to begin with; else say what begins one.")] = None,
+    directory: Annotated[Path | None, typer.Option("--flows", help="Directory of flows; else that of PARLEY_CONFIG.")] = None,
+    config: Config = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose flows, where there are several tenants.")] = None,
+    language: Annotated[str | None, typer.Option(help="What the customer reads.")] = None,
+    channel: Annotated[Channel, typer.Option(help="Where it is talked.")] = Channel.SMS,
+) -> None:
+    """Talk with the flows here; /help tells how to let time pass and things happen."""
+    from parley_router.tools import sources, terminal
+
+    terminal.play(sources.opened(flows_of(directory), config), tenant, flow, language, channel)

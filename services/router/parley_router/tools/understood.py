@@ -34,8 +34,9 @@ class Faq:
         from parley_router.understand import shipped
         from parley_router.understand.understanding import Understanding
 
+        kind = shipped.best()
         examples = {one.intent: one.examples for one in self.intents}
-        return Understanding.load(examples, shipped.encoder(), shipped.adapter(), self.languages)
+        return Understanding.load(examples, shipped.encoder(kind), shipped.adapter(kind), self.languages)
 
     def read(self, wanted: Wanted, today: date) -> Answer:
         """What a message means."""
