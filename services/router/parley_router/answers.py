@@ -32,9 +32,9 @@ _JUDGED: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
     for points, pattern in (
         (1, r"\b(?:terrible|awful|horrible|worst|very (?:bad|poor|unhappy|dissatisfied))\b|최악|(?:매우|아주|정말|너무) ?(?:불만|나쁨|나빠|나빴|별로|싫)|형편없"),
         (2, r"\bnot (?:so |very |that |really )?(?:good|great|happy|satisfied|nice)\b|안 ?좋|좋지 ?않"),
-        (3, r"\b(?:not bad|so[ -]so|okay|ok|average|fine|neutral)\b|나쁘지 ?않|보통|그저 ?그래|그냥 ?그래|쏘쏘"),
+        (3, r"\b(?:not bad|so[ -]so|okay|ok|average|fine|neutral)\b|나쁘지 ?않|보통|그저 ?그[래랬런]|그냥 ?그[래랬]|쏘쏘"),
         (5, r"\b(?:excellent|perfect|amazing|awesome|outstanding|loved? it|best|very (?:good|happy|satisfied))\b"
-            r"|최고|완벽|훌륭|(?:매우|아주|정말|너무) ?(?:좋|만족)"),
+            r"|최고|완벽|훌륭|(?:매우|아주|정말|너무|완전|진짜) ?(?:좋|만족)"),
         (2, r"\b(?:bad|poor|unhappy|dissatisfied)\b|별로|나빠|나쁨|나빴|불만"),
         (4, r"\b(?:good|great|nice|happy|satisfied)\b|좋아|좋았|좋음|좋네|만족|괜찮"),
     )

@@ -20,7 +20,7 @@ _MONTH = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?(?!\d|:)"
 _YEAR = r"(?:,?\s(?P<year>\d{4})(?!\d))?"
 _WEEKDAY = r"(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)\b"
-_KOREAN_WEEKDAY = r"(?P<weekday>[월화수목금토일])요일"
+_KOREAN_WEEKDAY = r"(?P<weekday>[월화수목금토일])(?:요일|욜)"
 _COUNT = r"(?P<count>\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
 _KOREAN_COUNT = r"(?P<count>\d{1,3}|한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|일|이|삼|사|오|육|칠|팔|구|십)"
 _COUNTS = {
@@ -165,6 +165,10 @@ def _native_after(found: re.Match[str], today: date, _: str) -> date:
     return today + timedelta(days=-days if found["ago"] else days)
 
 
+def _christmas(_: re.Match[str], today: date, __: str) -> date:
+    return _day(None, 12, 25, today)
+
+
 def _of_week(found: re.Match[str], today: date, _: str) -> date:
     """A weekday of this, the next or the last calendar week, which begins on Monday."""
     return today + timedelta(days=_weekday(found) - today.weekday() + 7 * _WEEKS[found["week"]])
@@ -209,6 +213,7 @@ _READINGS: tuple[tuple[str, Reading], ...] = (
     ),
     (r"(?:(?:the )?day after tomorrow|내일모레|낼모레)|(?<![가-힣])(?:오늘|금일|내일|낼|명일|모레|글피|어제|그저께|그제)"
      r"|\b(?:today|tonight|tomorrow|tmrw|tmr|yesterday)\b", _near),
+    (r"(?:크리스마스|성탄절|\bchristmas(?: day)?\b)(?!\s?(?:이브|eve))", _christmas),
     (r"(?<![\d.,/:-])(?P<first>\d{1,2})[/.-](?P<second>\d{1,2})(?![\d/:-]|\.\d)", _slashed),
     (r"(?<![\d가-힣/.-])(?P<day>\d{1,2})\s?일(?!\s?(?:간|동안|째))(?!\d)", _named),
     (r"\b(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)\b", _named),

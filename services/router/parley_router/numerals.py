@@ -45,9 +45,10 @@ _COUNTED = (
     "개월|개|명|분|사람|인분|인|잔|병|장|권|시간|살|번째|번|마리|대|켤레|박스|상자|봉지|봉|팩|세트|가지|달|주일|주|통|그릇|쌍|벌|채|송이|자루|곳|캔|모금|"
     "원|년|층|호|점|프로|퍼센트|킬로|그램|리터|세|회|건|일"
 )
-_PARTICLE = "(?:이요|이에요|예요|입니다|이면|으로|정도|쯤|씩|요|만|로|은|는|을|를|이|가|면)?"
+_PARTICLE = "(?:이서|이요|이에요|예요|입니다|이면|으로|정도|쯤|씩|요|만|로|은|는|을|를|이|가|면)?"
 _COUNT = re.compile(rf"(?<![가-힣])({_OWN}|{_SINO})\s?(?:{_COUNTED}){_PARTICLE}(?![가-힣])")
 _FREELY = re.compile(rf"(?<![가-힣])({_FREE}){_PARTICLE}(?![가-힣])")
+_BY_ONESELF = re.compile(r"(?<![가-힣])혼자|\b(?:just|only) me\b")
 _WHOLE = re.compile(rf"({_SINO}){_PARTICLE}")
 
 _UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -71,7 +72,7 @@ def numbers(text: str) -> list[Decimal]:
     if whole := _WHOLE.fullmatch(text.strip(" .!~")):
         return [_large(whole.group(1))]
     found: list[Decimal] = []
-    for pattern, read in ((_MIXED, _large), (_PLAIN, _digits), (_COUNT, _korean), (_FREELY, _korean), (_ENGLISH, _english)):
+    for pattern, read in ((_MIXED, _large), (_PLAIN, _digits), (_COUNT, _korean), (_FREELY, _korean), (_ENGLISH, _english), (_BY_ONESELF, _one)):
         for one in pattern.finditer(text):
             value = read(one.group(one.lastindex or 0))
             found += [value] if value is not None else []
@@ -111,6 +112,10 @@ def _large(text: str) -> Decimal:
         else:
             current = Decimal(_ONES.find(piece) + 1 if piece in _ONES + "영공" else piece.replace(",", ""))
     return (-1 if text.lstrip().startswith(("-", "−")) else 1) * (total + section + (current or 0))
+
+
+def _one(_: str) -> Decimal:
+    return Decimal(1)
 
 
 def _english(text: str) -> Decimal:
