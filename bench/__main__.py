@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import analytics, edge, journey, memory, normaliser, report, router, sender
+from bench import analytics, edge, journey, memory, normaliser, report, router, scale, sender
 from bench.measure import Finding
 from parley import log, service
 from parley import settings as settings_
@@ -25,6 +25,7 @@ from parley.yamlfile import ConfigError
 
 BENCHMARKS: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = {
     "router": router.run,
+    "scale": scale.run,
     "edge": edge.run,
     "normaliser": normaliser.run,
     "analytics": analytics.run,
