@@ -110,6 +110,11 @@ class Facts:
             found = self.messages[message_id] = Message(contact_id)
         return found
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was said that means anything here: of most messages of customers that is so."""
+        return not (self.messages or self.clicks or self.orders or self.erased)
+
     def people(self) -> set[UUID]:
         """The contacts of whom something is said."""
         return {one.contact_id for rows in (self.messages.values(), self.clicks, self.orders.values()) for one in rows}

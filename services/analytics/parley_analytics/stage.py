@@ -49,6 +49,8 @@ class Count:
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         facts = gather(one.event for one in batch)
+        if facts.empty:
+            return ()
         await self._turn(connection, erasing=bool(facts.erased))
         if facts.erased:
             await self.veil.erase(connection, facts.erased, now)
