@@ -11,6 +11,7 @@ CREATE TABLE addresses (
     CONSTRAINT addresses_pkey PRIMARY KEY (tenant, scheme, address)
 );
 CREATE INDEX addresses_of_contact ON addresses USING btree (contact_id);
+CREATE INDEX addresses_of_founded ON addresses USING btree (founds) WHERE (founds IS NOT NULL);
 
 CREATE TABLE chat_messages (
     account text NOT NULL,
@@ -101,6 +102,7 @@ CREATE TABLE links (
     account text,
     channel text,
     address text,
+    campaign text,
     CONSTRAINT links_pkey PRIMARY KEY (code)
 );
 CREATE INDEX links_of_contact ON links USING btree (contact_id);

@@ -435,6 +435,7 @@ class LinkMinted(OfContact):
     account: Name | None = None
     channel: Channel | None = None
     address: Name | None = None
+    campaign: str | None = None
     at: AwareDatetime
 
     @property

@@ -135,6 +135,14 @@ class BackInStock(Properties):
     currency: Currency | None = Field(None, description="ISO 4217, as in `KRW`.")
 
 
+class MessageClicked(Properties):
+    """A person followed a link in a message: made by Parley itself, some three seconds later, when it is known that no machine did."""
+
+    message_id: StrictStr | None = Field(None, description="The message.")
+    link: StrictStr | None = Field(None, description="Where the link led.")
+    campaign: StrictStr | None = Field(None, description="What the message is counted under.")
+
+
 class Identified(Properties):
     """The customer's id and the addresses beside it are one person's (docs/identity.md)."""
 
@@ -158,6 +166,7 @@ KNOWN: Mapping[str, type[Properties]] = MappingProxyType({
     "order.delivered": OrderDelivered,
     "order.cancelled": OrderCancelled,
     "product.back_in_stock": BackInStock,
+    "message.clicked": MessageClicked,
     "customer.updated": CustomerUpdated,
     "customer.data_requested": CustomerDataRequested,
     "customer.erased": CustomerErased,

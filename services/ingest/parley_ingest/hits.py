@@ -40,6 +40,8 @@ from parley.contracts import (
 from parley.database import OUTSIDE, Connection
 from parley.service import Context
 from parley.step import Arrived, Caused
+from parley_ingest import clicks
+from parley_ingest.clicks import Click
 from parley_ingest.judge import AHEAD, BEHIND, FLEET_WITHIN, RULES, Hit, Reached, Sent, Verdict, judged
 
 WAIT = timedelta(seconds=3)
@@ -52,6 +54,7 @@ KEPT, HANDED_KEPT = timedelta(hours=1), timedelta(days=1)
 AT_ONCE = 1_000
 FORGET, FORGET_EVERY = 10_000, 10.0
 """Rows that are forgotten at a time, and seconds between two times."""
+NO_LINK: tuple[str | None, str | None] = (None, None)
 COLUMNS = ("tenant", "contact_id", "message_id", "code", "kind", "method", "agent", "ahead", "language", "client", "at")
 OUTSIDE_WORK: tuple[type[BaseException], ...] = (*OUTSIDE, BusUnavailable)
 log = structlog.get_logger()
@@ -165,17 +168,23 @@ async def _settle(connection: Connection, due: Mapping[UUID, Arrived]) -> list[C
     )  # fmt: skip
     rows = sorted(settled, key=lambda row: (row["message_id"], row["at"], row["id"]))
     verdicts = await _judged(connection, rows)
-    links = await connection.fetch("SELECT code, url FROM links WHERE code = ANY($1::text[])", list({row["code"] for row in rows}))
-    urls = {row["code"]: row["url"] for row in links}
+    found = await connection.fetch("SELECT code, url, campaign FROM links WHERE code = ANY($1::text[])", list({row["code"] for row in rows}))
+    links = {row["code"]: (row["url"], row["campaign"]) for row in found}
+    acted = await clicks.told(connection, {row["id"]: _click(row, *links.get(row["code"], NO_LINK)) for row in rows if _by_person(row, verdicts)})
     return [
-        Caused(
-            due[row["message_id"]],
-            _told(row, verdicts[row["id"]], urls.get(row["code"])),
-            id=str(wire.caused_id(str(row["id"]), 0)),
-            started_at=row["at"],
-        )
+        Caused(due[row["message_id"]], meant, id=str(wire.caused_id(str(row["id"]), place)), started_at=row["at"])
         for row in rows
+        for place, meant in enumerate((_told(row, verdicts[row["id"]], links.get(row["code"], NO_LINK)[0]), acted.get(row["id"])))
+        if meant is not None
     ]
+
+
+def _by_person(row: asyncpg.Record, verdicts: Mapping[UUID, Verdict]) -> bool:
+    return row["kind"] == "clicked" and verdicts[row["id"]].by == "human"
+
+
+def _click(row: asyncpg.Record, url: str | None, campaign: str | None) -> Click:
+    return Click(row["contact_id"], row["message_id"], url, campaign, row["at"])
 
 
 async def _judged(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, Verdict]:

@@ -35,6 +35,7 @@ from parley.step import Arrived, Caused
 from parley.wire import caused_id, made, natural_id
 from parley_ingest import erasing, judge, merging, people, pieces, repeats
 from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
+from parley_ingest.clicks import Click, acted
 from parley_ingest.happened import customer_event
 from parley_ingest.identity import identify
 
@@ -153,12 +154,16 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         return
     assert account is not None
     if isinstance(item, Engaged):
-        assert item.message_id is not None
+        assert item.message_id is not None and item.address
         verdict = judge.of_provider(item.machine, item.agent)
         yield EngagementRecorded(
             contact_id=contact, message_id=item.message_id, kind=item.kind, link=item.url, by=verdict.by, reason=verdict.reason, rules=judge.RULES,
             at=item.at or found.at,
         )  # fmt: skip
+        if item.kind == "clicked" and verdict.by == "human":
+            yield acted(
+                Click(contact, item.message_id, item.url, None, item.at or found.at), contact, {scheme(item.channel, item.address): item.address}
+            )
     elif isinstance(item, Opted):
         yield OptedOut(
             contact_id=contact, account=account.name, channel=item.channel, address=item.address, state=item.state,

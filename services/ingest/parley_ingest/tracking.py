@@ -230,12 +230,13 @@ class Links:
         gone = {data.code for _, data in told if data.message_id == NOBODY}  # the last that is ever said of a code: in its partition nothing follows
         rows = [(tenant, data) for tenant, data in told if data.code not in gone]
         await connection.execute(
-            "INSERT INTO links (code, tenant, contact_id, message_id, url, kind, account, channel, address, minted_at)"
+            "INSERT INTO links (code, tenant, contact_id, message_id, url, kind, account, channel, address, minted_at, campaign)"
             " SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
-            " $10::timestamptz[]) ON CONFLICT DO NOTHING",
+            " $10::timestamptz[], $11::text[]) ON CONFLICT DO NOTHING",
             [data.code for _, data in rows], [tenant for tenant, _ in rows], [data.contact_id for _, data in rows],
             [data.message_id for _, data in rows], [data.url for _, data in rows], [data.kind for _, data in rows], [data.account for _, data in rows],
             [data.channel for _, data in rows], [data.address for _, data in rows], [data.at for _, data in rows],
+            [data.campaign for _, data in rows],
         )  # fmt: skip
         await connection.execute("DELETE FROM links WHERE code = ANY($1::text[])", list(gone))
         return ()

@@ -25,7 +25,7 @@ from parley_router.flow import Flow
 from parley_router.pausing import pause
 from parley_router.state import ContactState
 from parley_router.versions import Check, Key, Resolved, Stored
-from parley_router.waiting import walks
+from parley_router.waiting import needed
 
 EVERY = 3.0
 """Seconds between two looks at the files, and at what other replicas published."""
@@ -103,10 +103,10 @@ class Publishing:
 
     def known(self, tenant: str, state: ContactState) -> None:
         """Raises `Behind` when the contact stands in a version that is not in the book yet, and has it read."""
-        if state.position is None and not state.runs:
+        if state.position is None and not state.runs and not state.goals:
             return
         shelf = self.book.shelves.get(tenant)
-        for flow, version in walks(state):
+        for flow, version in needed(state):
             key = (tenant, flow, version)
             newest = shelf.flows.get(flow) if shelf is not None else None
             there = shelf is not None and ((newest is not None and newest.version == version) or (flow, version) in shelf.older)

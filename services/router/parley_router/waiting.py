@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from parley.database import Connection
 from parley.keyed import Changed
-from parley_router.state import ContactState, Frame, Position, Wanted
+from parley_router.state import ContactState, Wanted
 
 CALLS = "parley_calls"
 """PostgreSQL's notification channel by which callers learn that there is something to ask, and of whom."""
@@ -68,9 +68,9 @@ def differences(changes: Sequence[Changed[ContactState]]) -> Differences:
         was, now = one.before or NOBODY, one.after
         _differ(one, was.timers(), now.timers(), timers, timers_gone)
         _differ(one, was.calls(), now.calls(), calls, calls_gone)
-        before, after = walks(was), walks(now)
-        runs.update((one.tenant, *flow) for flow in after - before)
-        runs.subtract((one.tenant, *flow) for flow in before - after)
+        if (before := walks(was)) != (after := walks(now)):
+            runs.update((one.tenant, *flow) for flow in after - before)
+            runs.subtract((one.tenant, *flow) for flow in before - after)
     return Differences(timers, calls, timers_gone, calls_gone, {flow: count for flow, count in sorted(runs.items()) if count})
 
 
@@ -84,12 +84,17 @@ def walks(state: ContactState) -> frozenset[tuple[str, int]]:
     if state.into is not None or (not state.runs and state.position is None):
         return frozenset()
     positions = state.runs if state.position is None else (*state.runs, state.position)
-    return frozenset((part.flow, part.version) for one in positions for part in _nested(one))
+    found = {(one.flow, one.version) for one in positions}
+    found.update((part.flow, part.version) for one in positions for part in one.stack)
+    return frozenset(found)
 
 
-def _nested(position: Position) -> Iterator[Position | Frame]:
-    yield position
-    yield from position.stack
+def needed(state: ContactState) -> frozenset[tuple[str, int]]:
+    """The versions without which nothing can be decided about a contact: those that they are in, and those whose conversions are watched for."""
+    if not state.goals:
+        return walks(state)
+    watched = (one.flow.rpartition("@") for one in state.goals)
+    return walks(state) | {(flow, int(version)) for flow, _, version in watched}
 
 
 def _same(before: ContactState | None, after: ContactState) -> bool:

@@ -94,7 +94,14 @@ def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
         return []
     links = [
         LinkMinted(
-            contact_id=request.contact_id, code=code, url=url, message_id=request.message_id, at=at, account=delivery.lane, channel=delivery.channel
+            contact_id=request.contact_id,
+            code=code,
+            url=url,
+            message_id=request.message_id,
+            at=at,
+            account=delivery.lane,
+            channel=delivery.channel,
+            campaign=request.campaign,
         )
         for code, url in delivery.links.items()
     ]
