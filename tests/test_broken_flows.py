@@ -1,15 +1,20 @@
 """Broken flows: each file of flows/broken says in its first lines what is wrong with it, where, and that is all that is found; good flows beside them stay."""
 
+import copy
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from parley import yamlfile
 from parley_router import catalogue
-from parley_router.checks import Complaint, complaints
+from parley_router.checks import Complaint, complaints, every
+from parley_router.flow import Flow
 from parley_router.steps import Booked, Call, Recommend
 from parley_router.templates import Texts
 
@@ -97,3 +102,47 @@ def test_a_deep_file(tmp_path):
     _, (refused,) = catalogue.read(tmp_path)
 
     assert "deep.yaml:1: not YAML: it is nested too deeply, or holds itself" in refused.reason
+
+
+PARSED = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in READY]
+FLOWS = [Flow.model_validate(one) for one in PARSED]
+WORDS = st.sampled_from([
+    None, True, 0, -1, 10**20, 1.5, "", "x", "{{", "{{ slot.x }}", "{% for i in (1..9) %}", "flow/human", "flow/welcome", "stop", "가", [], {}, ["a"], {"a": "b"},
+    {"en": "a"},
+])  # fmt: skip
+
+
+def places(value: object, place: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Everywhere in a value."""
+    yield place
+    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(one, (*place, key))
+
+
+def read_again(made: object) -> tuple[Flow | None, list[str]]:
+    try:
+        return yamlfile.parse(yaml.safe_dump(made, allow_unicode=True), Flow, "made.yaml"), []
+    except yamlfile.ConfigError as error:
+        return None, str(error).splitlines()
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_nothing_else_is_raised(data):
+    """Whatever stands wherever in a flow, it is read and checked, or refused with its file and a line; nothing else ever happens."""
+    made = copy.deepcopy(data.draw(st.sampled_from(PARSED), label="flow"))
+    for _ in range(data.draw(st.integers(1, 3))):
+        *above, last = data.draw(st.sampled_from([one for one in places(made) if one]), label="place")
+        found = made
+        for key in above:
+            found = found[key]
+        if data.draw(st.booleans(), label="dropped"):
+            del found[last]
+        else:
+            found[last] = copy.deepcopy(data.draw(WORDS, label="word"))
+    flow, refused = read_again(made)
+    beside = [one for one in FLOWS if flow is not None and one.flow != flow.flow]
+    said = [wrong.said for _, wrong in every([flow] if flow is not None else [], TENANTS, Texts(), {"acme": set()}, {"acme": set()}, beside)]
+
+    assert (flow is None) == bool(refused) and all(said)
+    assert all(re.match(r"made\.yaml:\d+: .+: .+", line) for line in refused)
