@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -25,7 +26,7 @@ from parley.local import StackError
 from parley.settings import Settings
 from parley.wire import encode
 from parley.yamlfile import ConfigError
-from parley_router import catalogue
+from parley_router import catalogue, services
 from parley_router.replaying import decided_again
 from tests.conftest import CONFIG
 
@@ -169,3 +170,15 @@ def test_a_busy_port_is_said_with_the_way_out(tmp_path):
 def test_rest_is_nothing_to_do_anywhere(look, reason):
     """Anything left to do is named."""
     assert reason == look.restless
+
+
+def test_services_that_flows_ask_are_the_twin_too(tmp_path):
+    """Whatever the configuration asks in earnest: nothing leaves this machine, and no secret leaves the environment."""
+    source = tmp_path / "source"
+    shutil.copytree(CONFIG, source)
+    (source / "services.yaml").write_text(
+        "services: {orders: {tenant: acme, base_url: https://orders.example, headers: {Authorization: 'env:REAL'}, tries: 2}}"
+    )
+    (found,) = services.load(prepared(tmp_path / "demo", source).folder / "config", {"acme": None}, {}).values()
+
+    assert (TWIN, {}, 2) == (found.base_url, found.headers, found.tries)

@@ -71,6 +71,7 @@ def prepare(folder: Path, source: Path, ingest: str, twin: str, honours_keys: bo
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy)
     (copy / "accounts.yaml").write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    _at_home(copy / "services.yaml", twin)
     variables = {**kept.saved(), SECRET: kept.value(SECRET, SECRET)}
     kept.save()
     tokens = {name: variables[one["token"].removeprefix("env:")] for name, one in document.get("keys", {}).items()}
@@ -86,6 +87,14 @@ def _document(source: Path) -> dict[str, Any]:
     names = {one.removeprefix("env:"): "x" for key, place in _references(found) for one in _listed(place[key])}
     config.load(source, {**os.environ, **names})
     return found
+
+
+def _at_home(path: Path, twin: str) -> None:
+    """The services that flows ask, where there are some: all of them are the twin, which gets no header, for those are secrets."""
+    if path.is_file():
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        services = {name: {**one, "base_url": twin, "headers": {}} for name, one in (found.get("services") or {}).items()}
+        path.write_text(yaml.safe_dump({"services": services}, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def _references(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
