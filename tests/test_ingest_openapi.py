@@ -126,3 +126,11 @@ def test_the_service_answers_as_its_document_says(served, path, method, mode):
         ask()
     except Unsatisfiable:
         assert mode is GenerationMode.NEGATIVE, "only of what takes no input there is no wrong one"
+
+
+@pytest.mark.stack
+def test_a_cursor_is_a_number_that_every_reader_of_json_knows(served):
+    """What was asked with comes back as the cursor: beyond 2^53 a browser would read another one."""
+    path, asking = f"{served.ingest.base}/chat/chat/messages", Asking(served, "/messages")
+
+    assert [200, 400] == [requests.get(path, {"after": after}, auth=asking, timeout=10).status_code for after in (2**53, 2**53 + 1)]

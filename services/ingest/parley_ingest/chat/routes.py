@@ -245,8 +245,8 @@ def _bearer(request: Request) -> str:
 
 def _number(request: Request, name: str, default: int) -> float:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Problem(400, f"`{name}` is a whole number.")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) <= frames.EXACT):
+        raise Problem(400, f"`{name}` is a whole number up to 2^53: those are the same in every reader of JSON.")
     return int(text)
 
 
