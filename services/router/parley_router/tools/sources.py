@@ -13,7 +13,7 @@ from parley.config import AccountsFile, TenantEntry
 from parley.yamlfile import ConfigError, Lines
 from parley_router import catalogue, services
 from parley_router.catalogue import Book, Meaning, Read
-from parley_router.checks import Level, complaints
+from parley_router.checks import Level, every
 from parley_router.flow import Flow
 from parley_router.templates import Texts
 from parley_router.tools.understood import Faq, faqs
@@ -99,10 +99,9 @@ def checked(directory: Path, beside: Around) -> tuple[Sequence[Read], Texts, lis
     texts = Texts()
     reads, refused = catalogue.read(directory)
     found = [Finding(line) for one in (*(broken.reason for broken in refused), *beside.wrong) for line in one.splitlines()]
-    for one in reads:
-        kin = [other.flow for other in reads if other.flow.tenant == one.flow.tenant]
-        wrong = complaints(one.flow, kin, beside.languages, texts, beside.services, beside.intents)
-        found += [Finding(str(yamlfile.complain(one.name, one.source, where, said)), level) for where, said, level in wrong]
+    for place, wrong in every([one.flow for one in reads], beside.languages, texts, beside.services, beside.intents):
+        one = reads[place]
+        found.append(Finding(str(yamlfile.complain(one.name, one.source, wrong.place, wrong.said)), wrong.level))
     return reads, texts, found
 
 
