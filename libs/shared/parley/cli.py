@@ -130,12 +130,12 @@ def replay(
         raise settings_.SettingsError(f"--topic {topic}: only parley.raw can be replayed")
     settings = settings_.read()
     _needs_servers(settings)
-    begin, end = _moment("--from", since), _moment("--to", until) if until is not None else None
+    begin, end = moment("--from", since), moment("--to", until) if until is not None else None
     taken = asyncio.run(import_module("parley_ingest.replay").run(settings, account, begin, end, dry_run=dry_run))
     raise typer.Exit(0 if taken else 1)
 
 
-def _moment(option: str, text: str) -> datetime:
+def moment(option: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:

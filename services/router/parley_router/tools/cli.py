@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -132,3 +134,66 @@ def play(
     from parley_router.tools import sources, terminal
 
     terminal.play(sources.opened(flows_of(directory), config), tenant, flow, language, channel)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="Directory of the flows as they are.", file_okay=False)],
+    second: Annotated[Path, typer.Argument(help="Directory of the flows as they would be.", file_okay=False)],
+    on: Annotated[Path, typer.Option("--on", help="Recorded events, as `parley flow record` writes them.", dir_okay=False)],
+    most: Annotated[int, typer.Option("--first", help="How many conversations to show.", min=0)] = 20,
+    config: Config = None,
+) -> None:
+    """Show which recorded conversations the second version of the flows would answer otherwise than the first."""
+    from rich.console import Console
+
+    from parley_router.tools import comparing, recording, sources, telling
+
+    one, other = sources.opened(first, config), sources.opened(second, config)
+    found = comparing.compared(recording.read(on), one.book, other.book, one.zones)
+    console = Console(width=None if Console().is_terminal else 160)
+    if found.differences:
+        console.print(telling.differences(found, most), markup=False)
+        console.print(telling.totals(found))
+    for line in found.left_out[:most]:
+        typer.echo(line)
+    typer.echo(telling.summary(found))
+
+
+@app.command()
+def record(
+    since: Annotated[str, typer.Option("--from", help="Since when, as 2026-11-18T00:00:00+09:00.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write to; it will hold what customers wrote.", dir_okay=False)],
+    until: Annotated[str | None, typer.Option("--to", help="Up to when; without it, up to now.")] = None,
+) -> None:
+    """Write the events that conversations are made of from Kafka into a file, for `parley flow diff`."""
+    from parley_router.tools import recording
+
+    known = _kafka()
+    count = asyncio.run(recording.record(known, _moment("--from", since), _moment("--to", until) if until else None, out))
+    typer.echo(f"{count} events written to {out}")
+
+
+@app.command()
+def misunderstood(since: Annotated[str, typer.Option("--from", help="Since when, as 2026-11-18T00:00:00+09:00.")]) -> None:
+    """List the messages whose meaning was not sure: material for `parley flow learn`."""
+    from rich.console import Console
+
+    from parley_router.tools import recording, telling
+
+    found = asyncio.run(recording.misunderstood(_kafka(), _moment("--from", since)))
+    Console().print(telling.misunderstood(found), markup=False)
+    typer.echo(f"{len(found)} messages were not understood for sure")
+
+
+def _kafka() -> settings.Settings:
+    known = settings.read()
+    if not known.kafka:
+        raise settings.SettingsError("PARLEY_KAFKA must be set: `parley up` starts Kafka on this machine and prints what to set")
+    return known
+
+
+def _moment(option: str, text: str) -> datetime:
+    from parley.cli import moment
+
+    return moment(option, text)

@@ -147,8 +147,12 @@ class Rehearsal:
     # --- what comes of it --------------------------------------------------------------------------------------------------------------
 
     def happens(self, data: OfContact) -> None:
+        """Something happens to the contact now. Raises `Unanswered`."""
+        self.takes(self._event(data))
+
+    def takes(self, event: Envelope) -> None:
         """An event is decided, and so are the answers to what is asked because of it. Raises `Unanswered`."""
-        self._decided(data)
+        self._decided(event)
         for _ in range(CALLS):
             calls = self.state.calls()
             if not calls:
@@ -158,15 +162,16 @@ class Rehearsal:
             if answer is None:
                 raise Unanswered(asked(wanted))
             call = wanted.service or wanted.kind
-            self._decided(CallReturned(
-                contact_id=self.contact, call=call, token=token, status=answer.status, body=answer.body, error=answer.error
-            ))  # fmt: skip
+            data = CallReturned(contact_id=self.contact, call=call, token=token, status=answer.status, body=answer.body, error=answer.error)
+            self._decided(self._event(data))
         raise Endless(f"more than {CALLS} calls came of one thing: does a flow ask in a circle?")
 
-    def _decided(self, data: OfContact) -> None:
+    def _event(self, data: OfContact) -> Envelope:
         self.happened += 1
         number = str(natural_id(str(self.contact), "event", str(self.happened)))
-        event = Envelope(id=number, source="/rehearsal", time=self.now, tenant=self.tenant, subject=str(self.contact), data=data)
+        return Envelope(id=number, source="/rehearsal", time=self.now, tenant=self.tenant, subject=str(self.contact), data=data)
+
+    def _decided(self, event: Envelope) -> None:
         found = decided(self.state, event, self.now, self.book)
         self.state = found.state
         self.results += found.results
