@@ -70,7 +70,7 @@ async def replicas(own, count: int = 1) -> AsyncIterator[tuple[Router, list[Publ
 
 
 def replica(context: Context) -> Publishing:
-    return Publishing(context, context.settings.config / "flows", making(context.config.tenants))
+    return Publishing(context, context.settings.config / "flows", making(context.config.tenants, {}))
 
 
 def live(one: Publishing) -> dict[str, int]:
@@ -108,7 +108,7 @@ def test_a_replica_with_older_files_follows_what_is_published(own, folder, run, 
         late.mkdir()
         write(late)
         async with replicas(own) as (router, (one,)):
-            other = Publishing(router.context, late / "flows", making(router.context.config.tenants))
+            other = Publishing(router.context, late / "flows", making(router.context.config.tenants, {}))
             await other.look()
             write(folder, 2)
             await one.look()
@@ -126,6 +126,7 @@ def test_a_replica_with_older_files_follows_what_is_published(own, folder, run, 
     [
         ("flow: [", "tea.yaml:1: not YAML"),
         (TEA.format(version=2, word="tea").replace("ask: kind", "aks: kind"), "tea.yaml:7: steps.0.(say).aks: Extra inputs are not permitted"),
+        (TEA.format(version=2, word="tea") + "  - call: orders\n    path: /\n", "tea.yaml:11: steps.2.call: "),
         (TEA.format(version=2, word="stop"), "tea.yaml:4: start.keywords.en.0: the word 'stop'"),
         (TEA.format(version=1, word="other"), "tea.yaml:2: version: version 1 was published on 2026-11-24 with other content: make it version 2"),
     ],
@@ -157,7 +158,7 @@ def test_neither_a_missing_directory_nor_a_broken_file_stops_the_first_start(own
         async with replicas(own) as (router, (one,)):
             write(folder, text="flow: [")
             await one.look()
-            nowhere = Publishing(router.context, folder / "nowhere", making(router.context.config.tenants))
+            nowhere = Publishing(router.context, folder / "nowhere", making(router.context.config.tenants, {}))
             await nowhere.look()
             return live(one), live(nowhere), one.refused[0].reason, nowhere.refused[0].reason
 
@@ -176,7 +177,7 @@ def test_two_replicas_that_publish_the_same_number_agree(own, folder, run, tmp_p
         there.mkdir()
         write(there, 1, "chai")
         async with replicas(own) as (router, (one,)):
-            other = Publishing(router.context, there / "flows", making(router.context.config.tenants))
+            other = Publishing(router.context, there / "flows", making(router.context.config.tenants, {}))
             await asyncio.gather(one.look(), other.look())
             await asyncio.gather(one.look(), other.look())
             return [list(each.book.shelves["acme"].keywords) for each in (one, other)], sorted(len(each.refused) for each in (one, other))

@@ -19,6 +19,7 @@ from parley_router.checks import complaints
 from parley_router.decide import decided
 from parley_router.flow import Flow
 from parley_router.publishing import Making, Publishing
+from parley_router.services import Services
 from parley_router.state import ContactState, labels
 from parley_router.templates import Texts
 from parley_router.versions import Resolved
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 async def build(context: Context) -> Parts:
     """The stage, the routes and the workers of the router. Flows that cannot be used stop nothing; raises `ConfigError` for services.yaml."""
     asked = services.load(context.settings.config, context.config.tenants)
-    publishing = Publishing(context, context.settings.config / "flows", making(context.config.tenants))
+    publishing = Publishing(context, context.settings.config / "flows", making(context.config.tenants, asked))
     await publishing.look()
 
     def bound(state: ContactState | None, event: Envelope, now: datetime) -> tuple[ContactState, Sequence[Data]]:
@@ -49,14 +50,15 @@ async def build(context: Context) -> Parts:
     )
 
 
-def making(tenants: Mapping[str, Tenant]) -> Making:
-    """How the flows of these tenants are checked and bound. Texts are parsed once, whichever version they stand in."""
+def making(tenants: Mapping[str, Tenant], asked: Services) -> Making:
+    """How the flows of these tenants, which may ask these services, are checked and bound. Texts are parsed once, whichever version they stand in."""
     languages = {name: tenant.languages for name, tenant in tenants.items()}
     zones, days = {name: one.timezone for name, one in tenants.items()}, {name: one.daytime for name, one in tenants.items()}
+    known = {name: {one.name for one in asked.values() if one.tenant == name} for name in tenants}
     texts = Texts()
 
     def check(reads: Sequence[Read], beside: Sequence[Flow]) -> Sequence[Refused]:
-        return catalogue.refusals(reads, languages, texts, beside)
+        return catalogue.refusals(reads, languages, texts, beside, known)
 
     def book(resolved: Resolved, older: Sequence[Flow]) -> Book:
         for flow in (*resolved.stood_in, *older):  # were right when they were published: asked for their texts alone
