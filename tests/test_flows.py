@@ -340,7 +340,7 @@ def test_campaigns_draw_apart():
 def test_conditions(condition, wanted):
     """A condition holds or not; what is unknown equals nothing."""
     known = {"profile": {"name": "Mina", "age": 30, "empty": ""}}
-    asked = Asked(lambda name: find(known, name), lambda _: (), lambda *_: None, None, (), T0)
+    asked = Asked(lambda name: find(known, name), lambda _: (), lambda *_: None, None, (), lambda: T0)
 
     assert wanted is holds(Condition.model_validate(condition), asked)
 

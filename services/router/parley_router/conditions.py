@@ -115,14 +115,14 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What conditions may ask of a contact at a moment. `now` is in the contact's zone; `happened`: when each event happened, the newest last."""
+    """What conditions may ask of a contact at a moment. `now`, in the contact's zone, is only worked out where it is asked for; `happened`: when each event happened, the newest last."""
 
     find: Callable[[str], object | None]
     happened: Callable[[str], Sequence[datetime]]
     consent: Callable[[Channel | None, Purpose], ConsentState | None]
     channel: Channel | None
     tags: Sequence[str]
-    now: datetime
+    now: Callable[[], datetime]
 
 
 def holds(condition: Condition, asked: Asked) -> bool:
@@ -142,7 +142,8 @@ def holds(condition: Condition, asked: Asked) -> bool:
     if condition.tag is not None:
         return condition.tag in asked.tags
     if condition.between is not None:
-        return _between(condition.between, asked.now) and (condition.days is None or WEEKDAYS[asked.now.weekday()] in condition.days)
+        now = asked.now()
+        return _between(condition.between, now) and (condition.days is None or WEEKDAYS[now.weekday()] in condition.days)
     assert condition.value is not None
     return _compares(condition, asked.find(condition.value))
 
@@ -150,7 +151,8 @@ def holds(condition: Condition, asked: Asked) -> bool:
 def _happened(condition: Condition, asked: Asked) -> bool:
     assert condition.event is not None
     moments = asked.happened(condition.event)
-    count = sum(condition.within is None or asked.now - one <= condition.within for one in moments if one <= asked.now)
+    now = asked.now()
+    count = sum(condition.within is None or now - one <= condition.within for one in moments if one <= now)
     least = condition.at_least if condition.at_least is not None else (0 if condition.at_most is not None else 1)
     return least <= count and (condition.at_most is None or count <= condition.at_most)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 _SIGNS = re.compile(r"\S*[\d@/_]\S*")
@@ -33,6 +34,7 @@ def spoken(texts: Mapping[str, str], language: str | None, languages: Sequence[s
     return next(iter(texts.values()), "")
 
 
+@lru_cache(maxsize=4096)  # titles and keywords are compared with every message
 def plain(text: str) -> str:
     """A text as it is compared: width, case, blanks and closing punctuation do not matter."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .!?~,")

@@ -255,7 +255,9 @@ def _until(walk: Walk, step: Wait) -> datetime:
     if span.until is not None:
         moment = _moment(rendered(walk, span.until, walk.known()), moment) - (span.before or timedelta())
     elif span.length is not None:
-        moment += span.length
+        # Days by the clock, so that they end at the same time of day; hours and less as they pass, whatever clocks do meanwhile.
+        whole = timedelta(days=span.length.days)
+        moment = ((moment + whole).astimezone(UTC) + (span.length - whole)).astimezone(moment.tzinfo)
     if span.at is not None or span.days is not None:
         moment = daytime.next_at(moment, span.at, span.days)
     return moment.astimezone(UTC)

@@ -188,7 +188,7 @@ def asked(scene: Scene, known: Mapping[str, Any], tags: Sequence[str]) -> Asked:
         on = channel or state.channel
         return state.consent(on, purpose) if on is not None else None
 
-    return Asked(lambda name: found_in(known, name), lambda name: state.happened.get(name, ()), consent, state.channel, tags, scene.local)
+    return Asked(lambda name: found_in(known, name), lambda name: state.happened.get(name, ()), consent, state.channel, tags, lambda: scene.local)
 
 
 def started(scene: Scene, flow: Flow, event: Mapping[str, Any], *, replying: bool) -> Walk:
