@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from parley import yamlfile
 from parley_router.flow import Flow
 from parley_router.tools import edges, layout, picture, svg
+from parley_router.tools.grid import Size
 from tests.browser import MISSING, chromium, person
 from tests.test_cli import parley
 
@@ -92,10 +93,10 @@ def test_mermaid_text():
 @given(st.data())
 def test_nothing_lies_over_anything_else(data):
     """Boxes and labels keep apart, wherever arrows lead, and the arrows begin and end at their boxes."""
-    size = st.builds(layout.Size, st.floats(10, 300), st.floats(10, 90))
+    size = st.builds(Size, st.floats(10, 300), st.floats(10, 90))
     boxes = data.draw(st.lists(size, min_size=1, max_size=12))
     end = st.integers(0, len(boxes) - 1)
-    label = st.none() | st.builds(layout.Size, st.floats(5, 200), st.just(16.0))
+    label = st.none() | st.builds(Size, st.floats(5, 200), st.just(16.0))
     arrows = data.draw(st.lists(st.builds(layout.Arrow, end, end, label), max_size=20))
     found = layout.layout(boxes, arrows)
     placed = [*zip(found.boxes, boxes, strict=True), *((at, arrow.label) for at, arrow in zip(found.labels, arrows, strict=True) if at)]
@@ -109,7 +110,7 @@ def test_nothing_lies_over_anything_else(data):
 
 def test_arrows_point_down_where_they_can():
     """A chain reads from top to bottom, and what leads back goes up."""
-    found = layout.layout([layout.Size(50, 20)] * 3, [layout.Arrow(0, 1), layout.Arrow(1, 2), layout.Arrow(2, 0)])
+    found = layout.layout([Size(50, 20)] * 3, [layout.Arrow(0, 1), layout.Arrow(1, 2), layout.Arrow(2, 0)])
 
     assert sorted(one.y for one in found.boxes) == [one.y for one in found.boxes]
     assert found.routes[2][0].y > found.routes[2][-1].y

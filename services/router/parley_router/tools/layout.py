@@ -7,24 +7,17 @@ are those with the least squared distance from their neighbours (isotonic regres
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
-ACROSS = 24.0
-"""Between two boxes of a layer; half of it between joints."""
+from parley_router.tools.grid import ACROSS, Grid, Size, neighbours, spread, straighten
+
 DOWN = 16.0
 """Between two layers."""
 SWEEPS = 12
-SETTLING = 90
-JOINT = 8.0
-"""How much more a joint is drawn to its neighbours than a box is: long arrows run straight."""
-
-
-class Size(NamedTuple):
-    width: float
-    height: float
+"""Sweeps over the layers, down and up, for an order with fewer crossings."""
 
 
 class Arrow(NamedTuple):
@@ -50,28 +43,15 @@ class Layout:
     size: Size
 
 
-@dataclass
-class _Grid:
-    """What is being laid out: boxes, then joints. `chains`: the nodes of each arrow from top to bottom."""
-
-    sizes: list[Size]
-    ranks: list[int]
-    real: int
-    chains: list[list[int]] = field(default_factory=list)
-    labelled: list[int | None] = field(default_factory=list)
-    layers: list[list[int]] = field(default_factory=list)
-    x: list[float] = field(default_factory=list)
-
-
 def layout(boxes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
     """The layout of boxes, the first on top. The same boxes and arrows give the same layout."""
     back = _backwards(len(boxes), arrows)
-    grid = _Grid(list(boxes), _ranks(len(boxes), arrows, back), len(boxes))
+    grid = Grid(list(boxes), _ranks(len(boxes), arrows, back), len(boxes))
     for place, arrow in enumerate(arrows):
         _chain(grid, arrow, place in back)
     _order(grid)
-    _spread(grid)
-    _straighten(grid)
+    spread(grid)
+    straighten(grid)
     return _result(grid, arrows, back)
 
 
@@ -115,7 +95,7 @@ def _ranks(count: int, arrows: Sequence[Arrow], back: set[int]) -> list[int]:
     return ranks
 
 
-def _chain(grid: _Grid, arrow: Arrow, turned: bool) -> None:
+def _chain(grid: Grid, arrow: Arrow, turned: bool) -> None:
     """Joints for the layers that an arrow crosses; the label stands next to where the arrow begins."""
     upper, lower = (arrow.end, arrow.start) if turned else (arrow.start, arrow.end)
     chain, label = [upper], None
@@ -136,12 +116,12 @@ def _chain(grid: _Grid, arrow: Arrow, turned: bool) -> None:
 # --- order in the layers -----------------------------------------------------------------------------------------------------------------
 
 
-def _order(grid: _Grid) -> None:
+def _order(grid: Grid) -> None:
     """The order with the fewest crossings of those that the sweeps come by."""
     layers: list[list[int]] = [[] for _ in range(max(grid.ranks) + 1)]
     for node in _walked(grid):
         layers[grid.ranks[node]].append(node)
-    above, below = _neighbours(grid)
+    above, below = neighbours(grid)
     best, fewest = [list(one) for one in layers], _crossings(layers, below)
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
@@ -154,9 +134,9 @@ def _order(grid: _Grid) -> None:
     grid.layers = best
 
 
-def _walked(grid: _Grid) -> list[int]:
+def _walked(grid: Grid) -> list[int]:
     """All nodes, along the arrows in their order: what belongs together starts out side by side."""
-    _, below = _neighbours(grid)
+    _, below = neighbours(grid)
     seen = dict[int, None]()
     for root in sorted(range(len(grid.sizes)), key=lambda node: (grid.ranks[node], node)):
         way = [root]
@@ -166,16 +146,6 @@ def _walked(grid: _Grid) -> list[int]:
                 seen[node] = None
                 way += reversed(below[node])
     return list(seen)
-
-
-def _neighbours(grid: _Grid) -> tuple[list[list[int]], list[list[int]]]:
-    above: list[list[int]] = [[] for _ in grid.sizes]
-    below: list[list[int]] = [[] for _ in grid.sizes]
-    for chain in grid.chains:
-        for upper, lower in itertools.pairwise(chain):
-            below[upper].append(lower)
-            above[lower].append(upper)
-    return above, below
 
 
 def _by_barycentre(layer: list[int], beside: list[int], links: list[list[int]]) -> None:
@@ -191,85 +161,17 @@ def _by_barycentre(layer: list[int], beside: list[int], links: list[list[int]]) 
 
 def _crossings(layers: Sequence[Sequence[int]], below: list[list[int]]) -> int:
     count = 0
-    for upper, lower in itertools.pairwise(layers):
+    for upper, lower in pairwise(layers):
         place = {node: index for index, node in enumerate(lower)}
         ends = [place[one] for node in upper for one in sorted(below[node], key=place.__getitem__)]
         count += sum(ends[i] > ends[j] for i in range(len(ends)) for j in range(i + 1, len(ends)))
     return count
 
 
-# --- places across -----------------------------------------------------------------------------------------------------------------------
-
-
-def _spread(grid: _Grid) -> None:
-    """Moves the nodes of each layer as near to their neighbours as their widths allow, up and down, until it is quiet."""
-    grid.x = [0.0] * len(grid.sizes)
-    for layer in grid.layers:
-        _settle(grid, layer, [0.0] * len(layer))
-    above, below = _neighbours(grid)
-    for sweep in range(SETTLING):
-        both = sweep >= SETTLING // 3  # first along one direction, then where the pulls from above and below are even
-        for layer in grid.layers if sweep % 2 == 0 else reversed(grid.layers):
-            wanted = []
-            for node in layer:
-                near = above[node] + below[node] if both else above[node] if sweep % 2 == 0 else below[node]
-                pulls = [(grid.x[one], JOINT if node >= grid.real and one >= grid.real else 1.0) for one in near]
-                wanted.append(sum(x * pull for x, pull in pulls) / sum(pull for _, pull in pulls) if pulls else grid.x[node])
-            _settle(grid, layer, wanted)
-
-
-def _settle(grid: _Grid, layer: Sequence[int], wanted: Sequence[float]) -> None:
-    """The places with the least squared distance from those wanted, in which the order is kept and nothing overlaps: pool adjacent violators."""
-    offsets, offset = [], 0.0
-    for place, node in enumerate(layer):
-        if place:
-            offset += _apart(grid, layer[place - 1], node)
-        offsets.append(offset)
-    pools: list[tuple[float, float, int]] = []  # mean, weight, count
-    for node, want, offset in zip(layer, wanted, offsets, strict=True):
-        mean, weight, count = want - offset, 1.0 if node < grid.real else JOINT, 1
-        while pools and pools[-1][0] > mean:
-            before, heavy, many = pools.pop()
-            mean, weight, count = (mean * weight + before * heavy) / (weight + heavy), weight + heavy, count + many
-        pools.append((mean, weight, count))
-    settled = [mean for mean, _, count in pools for _ in range(count)]
-    for node, mean, offset in zip(layer, settled, offsets, strict=True):
-        grid.x[node] = mean + offset
-
-
-def _straighten(grid: _Grid) -> None:
-    """Long arrows run straight down as far as what stands beside them allows: their joints share as few places across as they can."""
-    beside = {node: (layer, place) for layer in grid.layers for place, node in enumerate(layer)}
-
-    def room(node: int) -> tuple[float, float]:
-        layer, place = beside[node]
-        left = grid.x[layer[place - 1]] + _apart(grid, layer[place - 1], node) if place else float("-inf")
-        right = grid.x[layer[place + 1]] - _apart(grid, node, layer[place + 1]) if place + 1 < len(layer) else float("inf")
-        return left, right
-
-    for chain in grid.chains:
-        run, low, high = list[int](), float("-inf"), float("inf")
-        for node in [*chain[1:-1], None]:
-            left, right = room(node) if node is not None else (float("inf"), float("-inf"))
-            if max(low, left) > min(high, right) and run:
-                middle = sum(grid.x[one] for one in run) / len(run)
-                for one in run:
-                    grid.x[one] = min(max(middle, low), high)
-                run, low, high = [], float("-inf"), float("inf")
-            if node is not None:
-                run, low, high = [*run, node], max(low, left), min(high, right)
-
-
-def _apart(grid: _Grid, left: int, right: int) -> float:
-    """Between the centres of two neighbours at least."""
-    gap = ACROSS if left < grid.real or right < grid.real else ACROSS / 2
-    return (grid.sizes[left].width + grid.sizes[right].width) / 2 + gap
-
-
 # --- the result --------------------------------------------------------------------------------------------------------------------------
 
 
-def _result(grid: _Grid, arrows: Sequence[Arrow], back: set[int]) -> Layout:
+def _result(grid: Grid, arrows: Sequence[Arrow], back: set[int]) -> Layout:
     heights = [max(grid.sizes[node].height for node in layer) for layer in grid.layers]
     tops = [0.0]
     for height in heights:
@@ -283,7 +185,7 @@ def _result(grid: _Grid, arrows: Sequence[Arrow], back: set[int]) -> Layout:
     return Layout(centres[: grid.real], routes, labels, Size(right - left + (ACROSS if loops else 0), tops[-1] - DOWN))
 
 
-def _route(grid: _Grid, chain: Sequence[int], centres: Sequence[Point], heights: Sequence[float], *, turned: bool) -> list[Point]:
+def _route(grid: Grid, chain: Sequence[int], centres: Sequence[Point], heights: Sequence[float], *, turned: bool) -> list[Point]:
     """From the lower edge of one box through the joints to the upper edge of the other; a box's arrow to itself goes round its right side."""
     if len(chain) == 1:
         x, y = centres[chain[0]]

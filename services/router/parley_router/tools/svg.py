@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from parley_router.tools.layout import Arrow, Layout, Point, Size, layout
+from parley_router.tools.grid import Size
+from parley_router.tools.layout import Arrow, Layout, Point, layout
 from parley_router.tools.picture import Box, Picture
 
 FONT = 13.0
