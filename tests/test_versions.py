@@ -99,6 +99,13 @@ def test_an_older_version_is_no_way_back():
     assert ([said], [("tea", 3)]) == ([one.reason for one in found.refused], live(found))
 
 
+def test_a_number_has_a_limit():
+    """That of the database, which would refuse it later."""
+    found = settled([file(version=2**31)], published=[file()])
+
+    assert ([("tea", 1)], ["a version is a number up to 2147483647"]) == (live(found), [one.reason for one in found.refused])
+
+
 def test_a_retired_version_does_not_come_back():
     """The version that runs moved to is told to whoever makes the book."""
     found = settled([file()], published=[file()], retired_at=T0, retired_to=2)

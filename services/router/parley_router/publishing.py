@@ -81,6 +81,8 @@ class Publishing:
                 await self.look()
             except OUTSIDE as error:
                 log.warning("flows are not looked at", cause=f"{type(error).__name__}: {error}")
+            except Exception as error:
+                log.error("flows were not looked at, by a fault of ours; those in force stay", exc_info=error)
 
     async def look(self) -> bool:
         """Makes the book anew when files or published versions changed; whether it did."""
@@ -100,6 +102,11 @@ class Publishing:
             self._swap(resolved, older, await asyncio.to_thread(self.making.book, resolved, older), asked)
             self._seen = files, change
             return True
+
+    def renew(self) -> None:
+        """Has the book made anew: what stands around the flows has changed."""
+        self._seen = ("", -1)
+        self._wake.set()
 
     def known(self, tenant: str, state: ContactState) -> None:
         """Raises `Behind` when the contact stands in a version that is not in the book yet, and has it read."""

@@ -19,6 +19,8 @@ import yaml
 from parley_router.catalogue import Read, Refused
 from parley_router.flow import Flow
 
+GREATEST = 2**31 - 1
+"""What the database holds as a version."""
 Key = tuple[str, str, int]
 """Tenant, flow, version."""
 Check = Callable[[Sequence[Read], Sequence[Flow]], Sequence[Refused]]
@@ -116,6 +118,8 @@ def _misnumbered(one: Read, known: Mapping[Key, Stored], last: Mapping[tuple[str
     flow = one.flow
     same, top = known.get(key_of(flow)), last.get((flow.tenant, flow.flow))
     above = max(version for tenant, name, version in (*known, key_of(flow)) if (tenant, name) == (flow.tenant, flow.flow)) + 1
+    if flow.version > GREATEST:
+        return f"a version is a number up to {GREATEST}"
     if same is not None and same.retired_at is not None:
         return f"version {flow.version} was retired on {same.retired_at:%Y-%m-%d}: make it version {above}"
     if same is not None and same.digest != digest(one.source):

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from operator import itemgetter
 from typing import TypeVar
 from uuid import UUID
+from zlib import crc32
 
 from parley.database import Connection
 from parley.keyed import Changed
@@ -112,6 +114,12 @@ def _differ(one: Changed[ContactState], before: Mapping[str, T], after: Mapping[
     gone += [(one.key, token) for token in before if token not in after]
 
 
+@cache
+def writer() -> int:
+    """The row of this process: of its machine too, for in containers all processes have the same number."""
+    return crc32(f"{os.uname().nodename}:{os.getpid()}".encode()) % WRITERS
+
+
 # --- statements, each in the order of the key, so that two replicas wait for each other instead of locking each other out ---------------
 
 
@@ -154,5 +162,5 @@ async def _count(connection: Connection, runs: Mapping[tuple[str, str, int], int
                SELECT tenant, flow, version, $5, waiting FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[])
                    AS given (tenant, flow, version, waiting)
            ON CONFLICT (tenant, flow, version, writer) DO UPDATE SET waiting = r.waiting + excluded.waiting""",
-        tenants, flows, versions, list(runs.values()), os.getpid() % WRITERS,
+        tenants, flows, versions, list(runs.values()), writer(),
     )  # fmt: skip
