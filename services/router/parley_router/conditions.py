@@ -115,7 +115,10 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What conditions may ask of a contact at a moment. `now`, in the contact's zone, is only worked out where it is asked for; `happened`: when each event happened, the newest last."""
+    """What conditions may ask of a contact at a moment. `now`, in the contact's zone, is only worked out where it is asked for.
+
+    `happened`: when each event happened, the newest last.
+    """
 
     find: Callable[[str], object | None]
     happened: Callable[[str], Sequence[datetime]]

@@ -60,8 +60,8 @@ class Position(Value):
     """Where a contact stands in a flow: the flow and the version it began with, the step it waits at, and what is known so far.
 
     `token`: by it a timer, or the answer to `call`, is known as the one that is waited for. `phase`: how far a step that does several things has come.
-    `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far. `shown`: the question asked. `found`: the entities of
-    the message that began it.
+    `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far. `shown`: the question
+    asked. `found`: the entities of the message that began it.
     """
 
     flow: str
