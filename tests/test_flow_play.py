@@ -1,5 +1,6 @@
 """`parley flow play`, driven through its input: what is typed is written, commands make the rest happen, and what is said and waits is shown."""
 
+import re
 import subprocess
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,10 +9,10 @@ import pytest
 
 from parley_router.state import ContactState
 from parley_router.tools import sources
-from parley_router.tools.playing import Player
+from parley_router.tools.playing import HELP, Player
 from parley_router.tools.rehearsal import Answer, Rehearsal
 from tests.test_cli import PARLEY, environment, parley
-from tests.test_flow_test import EXAMPLES, write
+from tests.test_flow_test import EXAMPLES, ROOT, write
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,16 @@ def test_mistakes_are_said_and_it_goes_on(flows, typed, said):
 def test_flow_begins_by_what_begins_it(flows, flow, first):
     """By its keyword, its event, or a message that nothing else fits."""
     assert first == played(flows, "", "", begin=flow)[0]
+
+
+def test_page_tells_every_command():
+    """Those of `parley flow`, and what can be typed while it is played."""
+    page = (ROOT / "docs" / "flows-tools.md").read_text(encoding="utf-8")
+    commands = re.findall(r"│ ([a-z]+) ", parley("flow", "--help").stdout)
+
+    assert {"check", "test", "play", "graph", "diff", "record", "schema", "learn", "misunderstood"} == set(commands)
+    assert [] == [name for name in commands if f"parley flow {name}" not in page]
+    assert [] == [name for name in re.findall(r"/[a-z]+", HELP) if f"`{name}" not in page]
 
 
 def test_input_ends_in_the_middle_of_a_question(flows):
