@@ -162,6 +162,7 @@ BROKEN = {
     "an unknown word": (talk("silence"), "3: talk.0: an entry of a talk is one of"),
     "a typo": (talk("{says: hello, chanel: sms}"), "3: talk.0.(says).chanel: Extra inputs are not permitted"),
     "no talk": ("test: t\ntalk: []", "2: talk: there must be at least one"),
+    "a text without quotes": (talk("{says: Really?}"), "3: not YAML: expected ',' or '}', but got '?'; a text with one of"),
     "a time without quotes": (talk("at: 9:30"), "3: talk.0.(at).at: a moment is written as 2026-11-25 10:00"),
     "no such day": ("test: t\nat: 2026-02-30 10:00\ntalk: [nothing]", "2: at: a moment is written as"),
     "no length of time": (talk("after: soon"), "3: talk.0.(after).after: a length of time is written as"),
@@ -222,6 +223,31 @@ def test_what_no_test_takes(flows):
     assert [(3, 12), (0, 6)] == [
         one.steps for _, _, one in sorted(found, key=lambda item: item[2].flow.flow, reverse=True) if one.flow.flow in ("tea", "offer")
     ]
+
+
+LEAVING = """\
+flow: leaving
+version: 1
+tenant: acme
+start: {keywords: {en: [ask me]}}
+left: bye
+steps:
+  - {ask: one, say: {en: One}}
+  - {ask: two, say: {en: Two}}
+  - {id: bye, say: {en: Bye}}
+"""
+
+
+def test_leaving_a_question_is_a_way(tmp_path):
+    """One of the flow, from whichever question."""
+    files = {"accounts.yaml": dict(EXAMPLES)["accounts.yaml"], "flows/leaving.yaml": LEAVING}
+    flows = sources.opened(write(tmp_path, files))
+    through = verdict(flows, talk("says: ask me", "bot: One", "says: a", "bot: Two", "says: b", "bot: Bye"))
+    left = verdict(flows, talk("says: ask me", "bot: One", "says: a", "bot: Two", "says: never mind", "bot: Bye"))
+    gap = f"{flows.directory}/leaving.yaml:5: any question: left by an escape word → step bye"
+
+    assert [gap] == testing.missing(testing.covered(flows, [through]))
+    assert [] == testing.missing(testing.covered(flows, [through, left]))
 
 
 def test_share_is_all_only_when_it_is():

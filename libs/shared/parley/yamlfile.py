@@ -16,6 +16,10 @@ LARGEST = 100_000
 """Parts (keys, values, lists) of a file, each counted as often as aliases repeat it."""
 
 
+QUOTES = "; a text with one of , ? : # [ { * & in it stands in quotes"
+"""Mostly that is what is wrong with a file that somebody wrote by hand."""
+
+
 class ConfigError(ValueError):
     """A configuration file that cannot be used: file, line, place and reason, one complaint a line."""
 
@@ -39,7 +43,8 @@ def parse(text: str, model: type[M], name: str) -> M:
         value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(f"{name}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}") from error
+        hint = QUOTES if isinstance(error, yaml.parser.ParserError | yaml.scanner.ScannerError) else ""
+        raise ConfigError(f"{name}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}{hint}") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # a day that there is not, a number without end
         raise ConfigError(f"{name}:1: not YAML: {str(error).splitlines()[0]}") from error
     except RecursionError as error:

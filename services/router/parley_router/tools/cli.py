@@ -102,7 +102,7 @@ def hold(
             f"no test {f'has {only!r} in its name' if only else f'stands in {flows.directory}/tests'}: see docs/flows-testing.md"
         )
     results = list(testing.run(flows, tests))
-    found = testing.covered(flows, results)
+    found = [one for one in testing.covered(flows, results) if only is None or one[2].taken]
     testing.told(Console(soft_wrap=True), results, found)
     if junit is not None:
         junit.write_text(testing.junit(results), encoding="utf-8")

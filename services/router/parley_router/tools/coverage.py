@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from parley_router.flow import Flow
-from parley_router.tools.edges import OVER, Edge, Place, edges
+from parley_router.tools.edges import OVER, Edge, Place, edges, target_of
 from parley_router.tools.picture import shortened
 from parley_router.tools.wording import of_step
 from parley_router.walk import Passed
 
 WORDS = 60
 """Characters of what a step says."""
+NO_STEP = -1
+"""Of a way that leads out of every question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def coverage(flow: Flow, trail: Collection[Passed]) -> Coverage:
     """How much of a flow `trail`, of any number of conversations, has taken."""
     key, found = (flow.flow, flow.version), edges(flow)
     steps = [place for place in range(len(flow.steps)) if (*key, place, "") not in trail]
-    ways = [edge for edge in found if (*key, edge.step, edge.name) not in trail]
+    found += [Edge(NO_STEP, "left", "left by an escape word", target_of(flow, flow.left), ("left",))] if flow.left else []
+    ways = [edge for edge in found if not _taken(edge, key, len(flow.steps), trail)]
     missing = [
         Missing(("steps", place), f"step {flow.step_name(place)} ({shortened(' '.join(of_step(flow.steps[place])).strip(), WORDS)})")
         for place in steps
@@ -60,9 +63,16 @@ def coverage(flow: Flow, trail: Collection[Passed]) -> Coverage:
     )
 
 
+def _taken(edge: Edge, key: tuple[str, int], steps: int, trail: Collection[Passed]) -> bool:
+    """An escape word leads the same way from any question."""
+    places = range(steps) if edge.step == NO_STEP else (edge.step,)
+    return any((*key, place, edge.name) in trail for place in places)
+
+
 def _way(flow: Flow, edge: Edge) -> str:
     where = "the end" if edge.to == OVER else f"step {flow.step_name(edge.to)}" if isinstance(edge.to, int) else edge.to
-    return f"step {flow.step_name(edge.step)}: {f'{edge.label} ' if edge.label else ''}→ {where}"
+    start = "any question" if edge.step == NO_STEP else f"step {flow.step_name(edge.step)}"
+    return f"{start}: {f'{edge.label} ' if edge.label else ''}→ {where}"
 
 
 def share(found: Iterable[Coverage]) -> float:

@@ -98,7 +98,7 @@ def _played(stage: Stage, one: Rehearsal, scene: Scene, contact: Contact) -> Fau
     except (Impossible, Endless) as error:
         return Fault(cause, [str(error)])
     except Unanswered as error:
-        return Fault(cause, [f"{error}, and the test does not say what is answered: put `service: …` or `model: …` before this"])
+        return Fault(cause, [f"{error}, and the test does not say what is answered: say it with `service`, `model` or `means`"])
     outcome = Outcome(one.spoken[before[0] :], one.results[before[1] :], one.troubles[before[2] :])
     if (fault := _compared(scene, outcome.said, one)) is not None:
         return fault

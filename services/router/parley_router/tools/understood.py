@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley_router.catalogue import REGIONS, Meaning
 from parley_router.state import Wanted
-from parley_router.tools.rehearsal import Answer
+from parley_router.tools.rehearsal import Answer, Unanswered
 
 if TYPE_CHECKING:
     from parley_router.understand.intents import Intent
@@ -39,11 +39,14 @@ class Faq:
         return Understanding.load(examples, shipped.encoder(kind), shipped.adapter(kind), self.languages)
 
     def read(self, wanted: Wanted, today: date) -> Answer:
-        """What a message means."""
-        from parley_router.understand.understanding import Asked
+        """What a message means. Raises `Unanswered` where the understanding is not installed whole."""
+        try:
+            from parley_router.understand.understanding import Asked
 
-        asked = Asked(wanted.text, today, wanted.language, REGIONS.get(self.languages[0], "US"))
-        body: dict[str, Any] = self.understanding.read([asked])[0].model_dump(mode="json")
+            asked = Asked(wanted.text, today, wanted.language, REGIONS.get(self.languages[0], "US"))
+            body: dict[str, Any] = self.understanding.read([asked])[0].model_dump(mode="json")
+        except (ImportError, OSError, ValueError) as error:
+            raise Unanswered(f"what {wanted.text!r} means must be read, but the understanding cannot be loaded ({error})") from error
         return Answer(body=body)
 
 
