@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from struct import unpack_from
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -34,6 +34,9 @@ RECORD_BYTES = 8_388_608
 REBALANCE_MS = 60_000
 """Above the longest drain, else a member that finishes its step is thrown out of the group."""
 
+Sent: TypeAlias = "asyncio.Future[object]"
+"""Done once what was handed over is on the bus."""
+
 
 class BusUnavailable(Exception):
     """Kafka did not acknowledge in time. What was published may or may not be on the bus: publish it again."""
@@ -52,6 +55,9 @@ class Bus:
         self._client = client
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._handing = asyncio.Lock()
+        """One hands over to a producer after the other: a batch of our own may have to wait for the one before it, and nobody goes past it meanwhile.
+        A new producer has a new lock: who hangs with the old one holds up nobody."""
         self._retired: set[asyncio.Task[None]] = set()
         self.broker = KafkaBroker(
             settings.kafka.split(","),
@@ -70,28 +76,29 @@ class Bus:
         try:
             async with asyncio.timeout(timeout):
                 producer = await self._current()
-                await (self._together(producer, records) if len(records) >= TOGETHER else self._singly(producer, records))
+                async with self._handing:
+                    sent = await (self._together(producer, records) if len(records) >= TOGETHER else self._singly(producer, records))
+                await asyncio.gather(*sent)
         except MessageSizeTooLargeError as error:
             raise TooLarge(str(error)) from error
         except (KafkaError, TimeoutError, OSError) as error:
             self._retire(producer)
             raise BusUnavailable(f"{type(error).__name__}: {error}") from error
 
-    async def _singly(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+    async def _singly(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Sent]:
         """One by one: aiokafka gathers what many callers send at the same time."""
-        sent = [await producer.send(self.prefix + topic, value, key=key, headers=headers) for topic, key, headers, value in records]
-        await asyncio.gather(*sent)
+        return [await producer.send(self.prefix + topic, value, key=key, headers=headers) for topic, key, headers, value in records]
 
-    async def _together(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+    async def _together(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Sent]:
         """In batches of our own, a partition each: a future for every record costs more than the record."""
         lines: dict[tuple[str, int], list[Record]] = {}
         counts = {topic: len(await producer.partitions_for(self.prefix + topic)) for topic in {record[0] for record in records}}
         for record in records:
             lines.setdefault((record[0], partition(record[1], counts[record[0]])), []).append(record)
-        sent: list[asyncio.Future[object]] = []
+        sent: list[Sent] = []
         for (topic, number), some in lines.items():
             sent += await _line(producer, self.prefix + topic, number, some)
-        await asyncio.gather(*sent)
+        return sent
 
     async def ensure_topics(self) -> None:
         """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
@@ -148,9 +155,7 @@ class Bus:
 
     async def _current(self) -> AIOKafkaProducer:
         """The producer, started; a new one after trouble (aiokafka's idempotent producer can wedge for good when its broker goes away)."""
-        if self._producer is not None:
-            return self._producer
-        async with self._starting:
+        async with self._starting:  # also where there is one: nobody goes past those who waited for it
             if self._producer is None:
                 producer = AIOKafkaProducer(
                     client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, max_request_size=RECORD_BYTES, linger_ms=0,
@@ -161,7 +166,7 @@ class Bus:
                 except BaseException:
                     self._retire(producer)
                     raise
-                self._producer = producer
+                self._producer, self._handing = producer, asyncio.Lock()
             return self._producer
 
     def _retire(self, producer: AIOKafkaProducer | None) -> None:
@@ -194,7 +199,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Sequence[Record]) -> list[asyncio.Future[object]]:
+async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Sequence[Record]) -> list[Sent]:
     """Hands over the records of one partition, in order, in as few batches as hold them; gives what is done once they are on the bus."""
     batch, sent = producer.create_batch(), []
     for _, key, headers, value in records:
