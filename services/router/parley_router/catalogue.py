@@ -130,16 +130,19 @@ class Refused:
     reason: str
 
 
-def read(directory: Path) -> tuple[list[Read], list[Refused]]:
-    """The files `directory/*.yaml` as flows, and those that are none. Raises `ConfigError` when there is no such directory."""
+def read(directory: Path, before: Sequence[Read] = ()) -> tuple[list[Read], list[Refused]]:
+    """The files `directory/*.yaml` as flows, and those that are none; of what was read `before` only what changed since is read again. Raises `ConfigError`
+    when there is no such directory."""
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such directory; flows are the files flows/*.yaml in the one that PARLEY_CONFIG names")
     good: list[Read] = []
+    known = {one.name: one for one in before}
     refused = [Refused(str(path), f"{path}:1: the file: it is not read; its name must end in .yaml") for path in sorted(directory.glob("*.yml"))]
     for path in sorted(directory.glob("*.yaml")):
         try:
             source = path.read_text(encoding="utf-8")
-            good.append(Read(str(path), source, yamlfile.parse(source, Flow, str(path))))
+            same = known.get(str(path))
+            good.append(same if same is not None and same.source == source else Read(str(path), source, yamlfile.parse(source, Flow, str(path))))
         except ConfigError as error:
             refused.append(Refused(str(path), str(error)))
         except (OSError, UnicodeDecodeError) as error:

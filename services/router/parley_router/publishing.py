@@ -60,8 +60,11 @@ class Publishing:
     refused: tuple[Refused, ...] = ()
     _owners: dict[str, str] = field(default_factory=dict)
     """Whose the refused files are, by name, as far as they say it."""
-    _seen: tuple[str, int] = ("", -1)
-    """The digest of the directory and the last change of the table that the book was made of."""
+    _seen: tuple[str, int, int] = ("", -1, 0)
+    """The digest of the directory, the last change of the table, and how often it was to be made anew, when the book was made."""
+    _renewals: int = 0
+    _reads: tuple[Read, ...] = ()
+    """The files that could be read at the last look."""
     _flows: dict[Key, Flow] = field(default_factory=dict)
     """Versions that were read once: they never change."""
     _asked: set[Key] = field(default_factory=set)
@@ -87,12 +90,12 @@ class Publishing:
     async def look(self) -> bool:
         """Makes the book anew when files or published versions changed; whether it did."""
         async with self._turn:
-            asked = set(self._asked)
+            asked, renewals = set(self._asked), self._renewals
             files = await asyncio.to_thread(fingerprint, self.directory)
             change = await self.context.pool.fetchval("SELECT coalesce(max(change), 0) FROM flow_versions")
-            if (files, change) == self._seen and not asked:
+            if (files, change, renewals) == self._seen and not asked:
                 return False
-            reads, broken = await asyncio.to_thread(_read, self.directory)
+            reads, broken = await asyncio.to_thread(_read, self.directory, self._reads)
             resolved, change = await self._resolved(reads, broken)
             if resolved.new:
                 await self._publish(resolved.new)
@@ -100,12 +103,12 @@ class Publishing:
             older = await self._older(resolved, asked)
             self._owners = await asyncio.to_thread(_owners, resolved.refused)
             self._swap(resolved, older, await asyncio.to_thread(self.making.book, resolved, older), asked)
-            self._seen = files, change
+            self._seen, self._reads = (files, change, renewals), tuple(reads)
             return True
 
     def renew(self) -> None:
-        """Has the book made anew: what stands around the flows has changed."""
-        self._seen = ("", -1)
+        """Has the book made anew, though no flow changed: what it is made of besides did."""
+        self._renewals += 1
         self._wake.set()
 
     def known(self, tenant: str, state: ContactState) -> None:
@@ -212,9 +215,9 @@ def fingerprint(directory: Path) -> str:
     return found.hexdigest()
 
 
-def _read(directory: Path) -> tuple[list[Read], list[Refused]]:
+def _read(directory: Path, before: Sequence[Read]) -> tuple[list[Read], list[Refused]]:
     try:
-        return catalogue.read(directory)
+        return catalogue.read(directory, before)
     except ConfigError as error:
         return [], [Refused(str(directory), str(error))]
 
