@@ -113,7 +113,7 @@ FAILING = {
     "tags": (["event: x", "tags: [vip]"], 4, ["tags: expected vip, is none"]),
     "a tag too many": (["{event: customer.updated, with: {tags: [a, b]}}", "tags: [a]"], 4, ["tags: expected a, is a, b"]),
     "profile": (["event: x", "profile: {tea: green}"], 4, ["profile.tea: expected green, is unknown"]),
-    "language": (["event: x", "language: ko"], 4, ["language: expected ko, is unknown"]),
+    "language": (["event: x", "language: ko"], 4, ["language: expected ko, is en"]),
     "escalated": (["event: x", "escalated: support"], 4, ["escalated to: expected support, is unknown"]),
     "to another team": (["says: agent", "bot: '*'", "escalated: sales"], 5, ["escalated to: expected sales, is support"]),
     "ended": (["says: tea", ASKED, "ended"], 5, ["flows that wait: expected none, is tea/kind"]),
@@ -143,6 +143,14 @@ def test_failure_says_where_and_what(flows, entries, line, said):
 
     assert [] == [one for one in said if one not in text], text
     assert text.startswith(f"t.yaml:{line}: t\n")
+
+
+@pytest.mark.parametrize("entry", ["says: 5", "says: 5.5", "says: true", "says: 2026-11-25", "{says: 7, channel: whatsapp}"])
+def test_text_needs_no_quotes(entry):
+    """What people write may be a number, a day or a word that YAML takes for something else."""
+    one = yamlfile.parse(talk(entry, "bot: {contains: handing}"), Test, "t.yaml")
+
+    assert isinstance(one.talk[0].says, str)
 
 
 @pytest.mark.parametrize(

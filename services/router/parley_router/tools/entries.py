@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
@@ -108,11 +108,15 @@ class At(Happening):
     at: Annotated[datetime | time, BeforeValidator(later)]
 
 
+def _any(value: Any) -> Any:
+    return "*" if value is True else value
+
+
 class Clicks(Happening):
     """The customer follows a link in the last message of ours, or in the last one that reads like this."""
 
     key = "clicks"
-    clicks: str = "*"
+    clicks: Annotated[str, BeforeValidator(_any)] = "*"
 
 
 class Agent(Happening):
@@ -195,7 +199,7 @@ class Message(Entry):
 
 
 def _bot(value: Any) -> Any:
-    return {"text": words(value)} if isinstance(value, str | int | float) else value
+    return {"text": words(value)} if isinstance(value, str | int | float | date) else value
 
 
 class Bot(Expected):

@@ -19,11 +19,12 @@ from parley_router.tools.talks import ALONE, Test, Tests
 
 DURATION: JsonSchemaValue = {"type": "string", "pattern": r"^(\d{1,6}[wdhms])+$", "examples": ["90s", "15m", "2h", "3d", "1d12h"]}
 CLOCK: JsonSchemaValue = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["09:00"]}
-MOMENT: JsonSchemaValue = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d)?$", "examples": ["2026-11-25 10:00"]}
+MOMENT: JsonSchemaValue = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?$", "examples": ["2026-11-25 10:00"]}
 SHORTER: Mapping[str, JsonSchemaValue] = {
     "_span": DURATION,
-    "_bot": {"type": ["string", "number"]},
+    "_bot": {"type": ["string", "number", "boolean"]},
     "_meaning": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    "_any": {"const": True},
     "_word": {"enum": list(ALONE)},
 }
 """What else may stand where a validator of this name makes the longer form of it."""
@@ -77,7 +78,7 @@ class _Generator(GenerateJsonSchema):
             several = next(one for one in found.get("anyOf", [found]) if "items" in one)
             return {"anyOf": [several["items"], *found.get("anyOf", [found])]}
         if name == "words":
-            return {**found, "type": ["string", "number"]}
+            return {**found, "type": ["string", "number", "boolean"]}
         return {"anyOf": [SHORTER[name], found]} if name in SHORTER else found
 
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> JsonSchemaValue:

@@ -93,8 +93,8 @@ def rehearsal(test: Test, tenant: str, book: Book, zone: tzinfo, stage: Stage) -
         profile=dict(one.profile), tags=one.tags, orders={key.upper(): value for key, value in one.orders.items()}, consents=_consents(one, now),
         happened={name: tuple(sorted(now - ago for ago in times)) for name, times in one.events.items()},
     )  # fmt: skip
-    if one.language is not None:
-        state = state.but(language=one.language)
+    if one.language is not None or not one.new:
+        state = state.but(language=one.language or book.shelves[tenant].languages[0])
     return Rehearsal(book, tenant, stage.answer, now, state, _somebody(one.variants, _experiments(book, tenant)), one.channel, one.address)
 
 

@@ -12,8 +12,10 @@ from parley_router.conditions import clock
 
 
 def words(value: Any) -> Any:
-    """A number where a text is meant: what people write is often one."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """A number, a day or `true` where a text is meant: what people write is often one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float | date) else value
 
 
 def moment(value: Any) -> datetime:
@@ -23,7 +25,7 @@ def moment(value: Any) -> datetime:
     if isinstance(value, date):
         return datetime.combine(value, time())
     try:
-        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d)?", value):
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", value):
             raise ValueError(value)
         return datetime.fromisoformat(value)
     except ValueError as error:
