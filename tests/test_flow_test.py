@@ -184,12 +184,13 @@ BROKEN = {
 @pytest.mark.parametrize(("text", "said"), BROKEN.values(), ids=BROKEN)
 def test_broken_test_file(tmp_path, page, text, said):
     """A file that is no test is refused with file, line and reason, beside those of all others."""
-    broken = write(tmp_path, {**dict(EXAMPLES), "flows/tests/z.yaml": text, "flows/tests/zz.yaml": "test: ["})
+    broken = write(tmp_path, {**dict(EXAMPLES), "flows/tests/z.yaml": text, "flows/tests/zz.yaml": "test: [", "flows/tests/y.yml": text})
     with pytest.raises(ConfigError) as caught:
         testing.read(sources.opened(broken))
 
     assert f"z.yaml:{said}" in str(caught.value)
     assert "zz.yaml:1: not YAML" in str(caught.value)
+    assert "y.yml:1: the file: it is not read; its name must end in .yaml" in str(caught.value)
 
 
 def test_tenant_is_named_where_there_are_several(tmp_path):

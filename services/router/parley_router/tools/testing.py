@@ -48,7 +48,8 @@ class Result:
 
 def read(flows: Flows) -> list[Written]:
     """The tests of a directory. Raises `ConfigError` with every complaint about their files."""
-    found, wrong = list[Written](), list[str]()
+    found = list[Written]()
+    wrong = [f"{path}:1: the file: it is not read; its name must end in .yaml" for path in sorted((flows.directory / "tests").glob("*.yml"))]
     for path in flows.conversations:
         try:
             found += _of_file(path, flows)
