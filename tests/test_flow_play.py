@@ -10,7 +10,7 @@ import pytest
 from parley_router.state import ContactState
 from parley_router.tools import sources
 from parley_router.tools.playing import HELP, Player
-from parley_router.tools.rehearsal import Answer, Rehearsal
+from parley_router.tools.rehearsal import Answer, Rehearsal, Unanswered
 from tests.test_cli import PARLEY, environment, parley
 from tests.test_flow_test import EXAMPLES, ROOT, write
 
@@ -78,6 +78,18 @@ def test_meanings_are_asked_of_who_plays(flows):
     assert "? what 'something warm' means was asked; an intent, or nothing:" in asked
     assert "  (understood: sure tea-wanted)" in read
     assert all("Which tea do you like?    (10:00, tea@1, step kind)" in shown for shown in (asked, read))
+
+
+def test_meanings_are_asked_where_none_can_be_read(flows):
+    """It is said once why, and the play goes on."""
+
+    def read(wanted, today):
+        raise Unanswered("the understanding cannot be loaded")
+
+    shown = played(flows, "something warm", "tea-wanted", "/quit", read=read)
+
+    assert "! the understanding cannot be loaded" in shown
+    assert "Which tea do you like?    (10:00, tea@1, step kind)" in shown
 
 
 def test_people_and_state(flows):

@@ -13,7 +13,7 @@ from parley.contracts import Choice
 from parley_router.durations import duration
 from parley_router.flow import Flow
 from parley_router.state import Wanted
-from parley_router.tools.rehearsal import Answer, Endless, Rehearsal, Spoken, asked
+from parley_router.tools.rehearsal import Answer, Endless, Rehearsal, Spoken, Unanswered, asked
 from parley_router.tools.wording import of_length
 
 HELP = """\
@@ -76,9 +76,14 @@ class Player:
     def answer(self, wanted: Wanted) -> Answer | None:
         """What is answered from outside: by the understanding, else by who plays."""
         if wanted.kind == "read" and self.read is not None:
-            found = self.read(wanted, self.one.now.date())
-            self.tell(f"  ({_understood(found.body)})")
-            return found
+            try:
+                found = self.read(wanted, self.one.now.date())
+            except Unanswered as error:
+                self.tell(f"! {error}")
+                self.read = None
+            else:
+                self.tell(f"  ({_understood(found.body)})")
+                return found
         hint = {
             "read": "an intent, or nothing",
             "answer": "the answer, or nothing",
