@@ -94,6 +94,9 @@ FAILING = {
         ["says: tea", "bot: Which coffee*"], 4,
         ["something else was said", '- "Which coffee*"', '+ "Which tea do you like?"', "tea@1, step kind; choices green, black"],
     ),
+    "a text without its value": (
+        ["says: tea", ASKED, "tap: Green", "bot: Noted*"], 6, ['+ "I am handing you over', "could not be done: flow tea@1, step 2: profile.name is undefined"],
+    ),
     "said too little": (["says: tea", ASKED, "bot: more"], 5, ['= "Which tea do you like?"', '- "more"']),
     "nothing said": (["event: unknown.thing", "bot: more"], 4, ["expected, but nothing was said", '- "more"']),
     "said too much": (["says: tea"], 3, ["said, but not expected", '+ "Which tea do you like?"']),

@@ -51,7 +51,7 @@ class Says(Happening):
 
 
 class Taps(Happening):
-    """The customer taps a choice of the last message that had some: by its id, or by what it reads."""
+    """The customer taps a choice of the last message that had some: by its id, by what it reads, or by its number."""
 
     key = "tap"
     tap: Words

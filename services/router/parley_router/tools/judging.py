@@ -101,7 +101,7 @@ def _played(stage: Stage, one: Rehearsal, scene: Scene, contact: Contact) -> Fau
         return Fault(cause, [f"{error}, and the test does not say what is answered: say it with `service`, `model` or `means`"])
     outcome = Outcome(one.spoken[before[0] :], one.results[before[1] :], one.troubles[before[2] :])
     if (fault := _compared(scene, outcome.said, one)) is not None:
-        return fault
+        return fault._replace(lines=[*fault.lines, *(f"could not be done: {line}" for line in outcome.troubles)])
     for place, entry in scene.after:
         if isinstance(entry, Service | Model):
             given(stage, entry)

@@ -173,9 +173,10 @@ def happens(stage: Stage, one: Rehearsal, entry: Happening) -> None:
 
 
 def _choice(one: Rehearsal, wanted: str) -> Choice:
-    """The choice that was offered last."""
+    """The choice that was offered last, by its id, by what it reads, or by its number."""
     offered = next((spoken.message.content.choices for spoken in reversed(one.spoken) if spoken.message.content.choices), ())
-    found = next((choice for choice in offered if wanted in (choice.id, choice.title)), None)
+    by_name = (choice for choice in offered if wanted in (choice.id, choice.title))
+    found = next(by_name, None) or next((choice for place, choice in enumerate(offered, 1) if wanted == str(place)), None)
     if found is None:
         known = ", ".join(f"{choice.id} ({choice.title})" for choice in offered)
         raise Impossible(f"nobody can tap {wanted!r}: " + (f"offered were {known}" if known else "nothing was offered to tap"))
