@@ -2,7 +2,7 @@
 
 import stat
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -51,12 +51,12 @@ def changed(tmp_path):
     return make
 
 
-def recorder(flows: sources.Flows, contact: int = 1) -> Recorder:
+def recorder(flows: sources.Flows, contact: int = 1, begun: datetime = BEGUN) -> Recorder:
     def answering(wanted: Wanted) -> Answer:
         return Answer(body={"status": "lost"}) if wanted.kind == "http" else Answer(body={"verdict": "unknown"})
 
     return Recorder(
-        flows.book, "acme", answering, BEGUN, ContactState(profile={"name": "Jisu"}), contact=UUID(int=contact)
+        flows.book, "acme", answering, begun, ContactState(profile={"name": "Jisu"}), contact=UUID(int=contact)
     )  # fmt: skip
 
 
@@ -154,6 +154,17 @@ def test_what_the_log_does_not_hold(flows):
 
     assert [f"acme {UUID(int=1)}: the service orders was asked for GET /orders/A1001"] == found.left_out
     assert "; 1 contacts could not be compared to their end" in telling.summary(found)
+
+
+def test_times_are_the_tenants(flows, changed):
+    """Whatever zone the log has them in."""
+    one = recorder(flows, begun=BEGUN.astimezone(UTC))
+    one.writes("hm")
+    one.passes(timedelta(minutes=1))
+    one.writes("parcel")
+    found = compared(one.log, flows, changed("flows/parcel.yaml", "What is the number", "Which number has"))
+
+    assert ["2026-11-25 10:01"] == [f"{one.at:%Y-%m-%d %H:%M}" for one in found.differences]
 
 
 def test_answers_come_in_their_order():

@@ -134,6 +134,7 @@ class Rehearsal:
 
     def until(self, moment: datetime) -> None:
         """As `passes`, up to a moment; one that is over changes nothing."""
+        moment = moment.astimezone(self.now.tzinfo)
         for _ in range(TIMERS):
             due = [(at, token) for token, at in self.state.timers().items() if at <= moment]
             if not due:
