@@ -159,7 +159,7 @@ def test_what_the_log_does_not_hold(flows):
 def test_times_are_the_tenants(flows, changed):
     """Whatever zone the log has them in."""
     one = recorder(flows, begun=BEGUN.astimezone(UTC))
-    one.writes("hm")
+    one.writes("tea")
     one.passes(timedelta(minutes=1))
     one.writes("parcel")
     found = compared(one.log, flows, changed("flows/parcel.yaml", "What is the number", "Which number has"))
