@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley import yamlfile
+from parley_router.conditions import Condition
 from parley_router.flow import Flow
-from parley_router.tools import edges, layout, picture, svg
+from parley_router.steps import Span
+from parley_router.tools import edges, layout, picture, svg, wording
 from parley_router.tools.grid import Size
 from tests.browser import MISSING, chromium, person
 from tests.test_cli import parley
@@ -178,3 +180,33 @@ def test_command(tmp_path):
     assert len(READY) == out.read_text(encoding="utf-8").count('class="title"')
     assert printed.stdout.startswith("flowchart TD\n")
     assert "broken.yaml:1: not YAML" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({"value": "profile.city", "is": "Seoul"}, "profile.city is Seoul"), ({"value": "slot.n", "above": 50000}, "slot.n above 50000"),
+        ({"value": "slot.n", "below": 0.5}, "slot.n below 0.5"), ({"value": "slot.n", "in": [1, "b"]}, "slot.n in 1, b"),
+        ({"value": "profile.x", "known": False}, "profile.x not known"), ({"value": "profile.x", "contains": "a"}, "profile.x contains a"),
+        ({"event": "order.placed", "at_least": 2, "within": "30d"}, "order.placed at least 2 times within 4w2d"),
+        ({"event": "order.placed", "at_most": 0}, "order.placed at most 0 times"), ({"consent": "marketing"}, "consent marketing granted"),
+        ({"consent": "marketing", "on": "email", "is": "revoked"}, "consent marketing on email revoked"), ({"channel": ["sms", "line"]}, "channel sms or line"),
+        ({"channel": "sms"}, "channel sms"), ({"between": ["22:00", "06:30"], "days": ["sat", "sun"]}, "22:00 to 06:30 on sat, sun"),
+        ({"not": {"tag": "vip"}}, "not tag vip"), ({"all": [{"tag": "a"}, {"any": [{"tag": "b"}, {"tag": "c"}]}]}, "tag a and (tag b or tag c)"),
+    ],
+)  # fmt: skip
+def test_conditions_in_words(condition, said):
+    """As an arrow says them."""
+    assert said == wording.of_condition(Condition.model_validate(condition))
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        ({"for": "1d12h"}, "1d12h"), ({"until": "{{ event.ends }}", "before": "2h"}, "2h before {{ event.ends }}"),
+        ({"until": "2026-12-24", "at": "09:00"}, "until 2026-12-24 at 09:00"), ({"for": "90s", "days": ["mon"]}, "1m30s on mon"),
+    ],
+)  # fmt: skip
+def test_waits_in_words(span, said):
+    """As a box says them."""
+    assert said == wording.of_span(Span.model_validate(span))
