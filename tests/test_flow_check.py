@@ -1,11 +1,14 @@
 """`parley flow check` and `parley flow learn`: what is wrong is printed by file and line, errors apart from warnings; what was said becomes an example."""
 
+from datetime import date
+
 import pytest
 
 from parley.yamlfile import ConfigError
+from parley_router.state import Wanted
 from parley_router.tools import sources
 from tests.test_cli import parley
-from tests.test_flow_test import EXAMPLES, write
+from tests.test_flow_test import EXAMPLES, ROOT, write
 
 FAQ = """\
 intent: tea-wanted
@@ -81,3 +84,15 @@ def test_learning_a_sentence(tmp_path):
     assert ("now an example of tea-wanted", "was an example already of tea-wanted") == (first.strip()[-28:], second.strip()[-36:])
     assert {*FAQ.splitlines()} < {*file.read_text().splitlines()} and 1 + len(FAQ.splitlines()) == len(file.read_text().splitlines())
     assert 2 == wrong.returncode and "holds 'tea-wanted', not 'coffee'" in wrong.stderr
+
+
+def test_messages_are_really_read_where_there_is_an_faq():
+    """In tests that do not say what a message means, and while it is played: an example of the FAQ means what it stands for."""
+    faq = sources.around(ROOT / "config" / "flows").faqs["acme"]
+    found = [
+        faq.read(Wanted(kind="read", text=text, language="en"), date(2026, 11, 25)).body
+        for text in ("Please cancel my order", "I want the moon, blue")
+    ]
+
+    assert ("sure", ["cancel-order"]) == (found[0]["verdict"], found[0]["intents"])
+    assert found[1]["verdict"] != "sure"
