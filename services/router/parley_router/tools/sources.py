@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from parley import yamlfile
@@ -16,7 +17,10 @@ from parley_router.catalogue import Book, Meaning, Read
 from parley_router.checks import Level, every
 from parley_router.flow import Flow
 from parley_router.templates import Texts
-from parley_router.tools.understood import Faq, faqs
+from parley_router.tools.understood import Examples, Faq
+
+if TYPE_CHECKING:
+    from parley_router.understand.understanding import Understanding
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,16 @@ def around(directory: Path, config: Path | None = None) -> Around:
     from parley_router.understand import intents
 
     written, wrong = intents.read(found, languages)
-    return Around(found, tenants, asked, faqs([one.intent for one in written], languages), wrong)
+    own = {name: [one.intent for one in written if one.intent.tenant == name] for name in tenants}
+    return Around(found, tenants, asked, {name: Faq(some, languages[name], _learnt) for name, some in own.items() if some}, wrong)
+
+
+def _learnt(examples: Examples, languages: Sequence[str]) -> Understanding:
+    from parley_router.understand import shipped
+    from parley_router.understand.understanding import Understanding
+
+    kind = shipped.best()
+    return Understanding.load(examples, shipped.encoder(kind), shipped.adapter(kind), languages)
 
 
 def checked(directory: Path, beside: Around) -> tuple[Sequence[Read], Texts, list[Finding]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from parley_router.understand.understanding import Understanding
 
 
+Examples = Mapping[str, Mapping[str, Sequence[str]]]
+"""By intent and language."""
+
+
 @dataclass(frozen=True)
 class Faq:
-    """The intents of one tenant that stand in `faq/`."""
+    """The intents of one tenant that stand in `faq/`. `learn` makes an understanding of examples, for these languages."""
 
     intents: Sequence[Intent]
     languages: Sequence[str]
+    learn: Callable[[Examples, Sequence[str]], Understanding]
 
     def meanings(self) -> dict[str, Meaning]:
         """What each intent is called, and its answer."""
@@ -31,12 +36,7 @@ class Faq:
     @cached_property
     def understanding(self) -> Understanding:
         """Learns the examples; takes seconds, so only where a message must really be read."""
-        from parley_router.understand import shipped
-        from parley_router.understand.understanding import Understanding
-
-        kind = shipped.best()
-        examples = {one.intent: one.examples for one in self.intents}
-        return Understanding.load(examples, shipped.encoder(kind), shipped.adapter(kind), self.languages)
+        return self.learn({one.intent: one.examples for one in self.intents}, self.languages)
 
     def read(self, wanted: Wanted, today: date) -> Answer:
         """What a message means. Raises `Unanswered` where the understanding is not installed whole."""
@@ -48,9 +48,3 @@ class Faq:
         except (ImportError, OSError, ValueError) as error:
             raise Unanswered(f"what {wanted.text!r} means must be read, but the understanding cannot be loaded ({error})") from error
         return Answer(body=body)
-
-
-def faqs(written: Sequence[Intent], tenants: Mapping[str, Sequence[str]]) -> dict[str, Faq]:
-    """The FAQ of each tenant that has one."""
-    own = {name: [one for one in written if one.tenant == name] for name in tenants}
-    return {name: Faq(found, tenants[name]) for name, found in own.items() if found}
