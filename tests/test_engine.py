@@ -601,3 +601,17 @@ def test_due_times_lie_ahead(stage):
     one.says("go")
 
     assert [one.at + timedelta(seconds=1)] == list(one.state.timers().values())
+
+
+def test_a_language_model_is_asked_what_the_customer_wrote(stage):
+    """Also after a call in between; an answer makes up for the message that nobody understood."""
+    one = stage(
+        f"  - say: {say('let me see')}\n  - call: orders\n    path: /x\n  - answer: faq\n",
+        start="start: {fallback: true}\n",
+        g=f"{WORD}steps:\n  - say: {say('x')}\n",
+    )
+    one.says("how fast is it?")
+    one.answers({})
+
+    assert [("answer", "how fast is it?")] == [(each.kind, each.text) for each in one.wanted]
+    assert (["two days"], 0) == (one.answers({"text": "two days"}), one.state.misses)

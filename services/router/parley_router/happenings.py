@@ -189,7 +189,7 @@ def returned(turn: Turn, data: CallReturned) -> None:
     if walk is None or turn.state.waiting:
         forget(turn, run)
     else:
-        apply(turn, walk, turn.state.misses)
+        apply(turn, walk, 0 if walk.known_now else turn.state.misses)
 
 
 # --- consents given elsewhere ----------------------------------------------------------------------------------------------------------

@@ -104,6 +104,7 @@ def _replied(walk: Walk, step: Reply, data: CallReturned) -> Walk:
     """What the language model said, where its quotes stand in the FAQ: the caller has judged that."""
     text = find(data.body, "text") if isinstance(data.body, dict) else None
     if _good(data) and isinstance(text, str) and text.strip():
+        walk.known_now = True
         say(walk, Content(text=text.strip()[:4096]))
         return _to(walk, None)
     return _to(walk, step.otherwise, "otherwise") if step.otherwise else _to_people(walk)

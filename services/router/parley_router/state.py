@@ -61,7 +61,8 @@ class Position(Value):
 
     `token`: by it a timer, or the answer to `call`, is known as the one that is waited for. `phase`: how far a step that does several things has come.
     `said`: the last messages, for clicks. `replying`: what comes next still answers the customer. `taken`: steps so far. `shown`: the question
-    asked. `found`: the entities of the message that began it.
+    asked. `found`: the entities of the message that began it. `text`: what the customer wrote last,
+    while a service is asked.
     """
 
     flow: str
@@ -81,6 +82,7 @@ class Position(Value):
     taken: int = 0
     shown: str | None = None
     found: dict[str, str] = Field(default_factory=dict)
+    text: str = ""
 
 
 class Planned(Frozen):

@@ -20,6 +20,8 @@ from parley_router.state import ContactState, Frame, Position, Wanted, Watched
 
 CARE = "support"
 """The team that takes over where no flow names one."""
+LONGEST = 500
+"""Characters of a message that go along with a run."""
 SAID_KEPT = 5
 """Messages of a run that are kept for its clicks."""
 
@@ -125,6 +127,10 @@ class Walk:
     call: Wanted | None = None
     shown: str | None = None
     found: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    """What the customer wrote last."""
+    known_now: bool = False
+    """Whether a message that nobody had understood got its answer after all."""
     effects: list[Effect] = field(default_factory=list)
     trail: list[Passed] = field(default_factory=list)
     minted: int = 0
@@ -152,6 +158,7 @@ class Walk:
             flow=self.flow.flow, version=self.flow.version, step=self.step, slots=self.slots, tries=self.tries, variant=self.variant, event=self.event,
             stack=self.stack, phase=self.phase, token=self.token, due=self.due, call=self.call, said=self.origin.said if self.origin else (),
             replying=self.replying, taken=self.taken, shown=self.shown, found=dict(self.found),
+            text=self.text if self.call is not None else "",
         )  # fmt: skip
 
     def failed(self, reason: str) -> Walk:
@@ -195,7 +202,19 @@ def started(scene: Scene, flow: Flow, event: Mapping[str, Any], *, replying: boo
     """A walk at the beginning of a flow."""
     state = scene.state
     slots: dict[str, Any] = dict(flow.parameters)
-    return Walk(scene, flow, 0, slots, variant_of(flow, scene.contact), dict(event), state.profile, state.tags, replying, found=scene.entities)
+    return Walk(
+        scene,
+        flow,
+        0,
+        slots,
+        variant_of(flow, scene.contact),
+        dict(event),
+        state.profile,
+        state.tags,
+        replying,
+        found=scene.entities,
+        text=scene.text[:LONGEST],
+    )
 
 
 def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
@@ -208,7 +227,7 @@ def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
     return Walk(
         scene, flow, step, dict(position.slots), position.variant, position.event, state.profile, state.tags, replying,
         origin=position, stack=position.stack, tries=position.tries, phase=position.phase, taken=position.taken, shown=position.shown,
-        found=position.found,
+        found=position.found, text=scene.text[:LONGEST] or position.text,
     )  # fmt: skip
 
 

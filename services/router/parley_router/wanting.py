@@ -9,7 +9,7 @@ from urllib.parse import quote
 from parley.contracts import Content
 from parley_router.filters import Encoded
 from parley_router.language import spoken
-from parley_router.saying import KEPT, rendered, say
+from parley_router.saying import rendered, say
 from parley_router.state import Wanted
 from parley_router.steps import Booked, Call, Recommend, Reply, Text
 from parley_router.walk import Walk, choices_of
@@ -28,7 +28,7 @@ def ask_outside(walk: Walk, step: Call | Recommend | Booked | Reply) -> bool:
         case Booked():
             wanted, walk.phase = Wanted(kind="http", service=step.book, path=_path(walk, step.path, known)), "free"
         case Reply():
-            wanted = Wanted(kind="answer", text=walk.scene.text[:KEPT], language=walk.language)
+            wanted = Wanted(kind="answer", text=walk.text, language=walk.language)
     wait_for(walk, wanted)
     return True
 
