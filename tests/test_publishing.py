@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,14 @@ from parley.contracts import Channel, Envelope, MessageReceived, MessageRequeste
 from parley.keyed import Changed
 from parley.local import free_port
 from parley.service import Context
-from parley_router import publishing, waiting
-from parley_router.app import SERVICE, making
-from parley_router.publishing import Behind, Publishing
+from parley_router import catalogue, publishing, waiting
+from parley_router.app import SERVICE
+from parley_router.catalogue import Book, Read, Refused
+from parley_router.flow import Flow
+from parley_router.publishing import Behind, Making, Publishing
 from parley_router.state import ContactState, Frame, Position
+from parley_router.templates import Texts
+from parley_router.versions import Resolved
 from tests.conftest import until
 from tests.ingesting import records
 from tests.routing import CONTACT, NOW, Router, routing
@@ -70,7 +74,20 @@ async def replicas(own, count: int = 1) -> AsyncIterator[tuple[Router, list[Publ
 
 
 def replica(context: Context) -> Publishing:
-    return Publishing(context, context.settings.config / "flows", making(context.config.tenants, {}))
+    return of(context, context.settings.config / "flows")
+
+
+def of(context: Context, folder: Path) -> Publishing:
+    """A replica with these files, where there are no services and no intents."""
+    languages, texts = {name: tenant.languages for name, tenant in context.config.tenants.items()}, Texts()
+
+    def check(reads: Sequence[Read], beside: Sequence[Flow]) -> Sequence[Refused]:
+        return catalogue.refusals(reads, languages, texts, beside, {})
+
+    def book(resolved: Resolved, older: Sequence[Flow]) -> Book:
+        return catalogue.bound(resolved.live, languages, {}, {}, texts, older, resolved.retired)
+
+    return Publishing(context, folder, Making(check, book))
 
 
 def live(one: Publishing) -> dict[str, int]:
@@ -100,6 +117,23 @@ def test_a_new_version_is_in_force_in_every_replica(own, folder, run):
     assert ([True, True, False], True, True, {"tea": 2}, {"tea": 2}, {"teas": "tea"}) == run(main())
 
 
+def test_a_look_reads_what_changed_and_can_be_asked_for(own, folder, run):
+    """Of a thousand files one is read when one is changed; what else a book is made of has it made anew."""
+
+    async def main():
+        async with replicas(own) as (_, (one,)):
+            write(folder, name="cake.yaml", text=TEA.format(version=1, word="cake").replace("flow: tea", "flow: cake"))
+            await one.look()
+            before = one.book.shelves["acme"].flows
+            write(folder, 2)
+            await one.look()
+            after = one.book.shelves["acme"].flows
+            one.renew()
+            return before["cake"] is after["cake"], before["tea"] is after["tea"], await one.look(), await one.look()
+
+    assert (True, False, True, False) == run(main())
+
+
 def test_a_replica_with_older_files_follows_what_is_published(own, folder, run, tmp_path):
     """A ConfigMap reaches machines at different times: the greater number is in force everywhere."""
 
@@ -108,7 +142,7 @@ def test_a_replica_with_older_files_follows_what_is_published(own, folder, run, 
         late.mkdir()
         write(late)
         async with replicas(own) as (router, (one,)):
-            other = Publishing(router.context, late / "flows", making(router.context.config.tenants, {}))
+            other = of(router.context, late / "flows")
             await other.look()
             write(folder, 2)
             await one.look()
@@ -158,7 +192,7 @@ def test_neither_a_missing_directory_nor_a_broken_file_stops_the_first_start(own
         async with replicas(own) as (router, (one,)):
             write(folder, text="flow: [")
             await one.look()
-            nowhere = Publishing(router.context, folder / "nowhere", making(router.context.config.tenants, {}))
+            nowhere = of(router.context, folder / "nowhere")
             await nowhere.look()
             return live(one), live(nowhere), one.refused[0].reason, nowhere.refused[0].reason
 
@@ -177,7 +211,7 @@ def test_two_replicas_that_publish_the_same_number_agree(own, folder, run, tmp_p
         there.mkdir()
         write(there, 1, "chai")
         async with replicas(own) as (router, (one,)):
-            other = Publishing(router.context, there / "flows", making(router.context.config.tenants, {}))
+            other = of(router.context, there / "flows")
             await asyncio.gather(one.look(), other.look())
             await asyncio.gather(one.look(), other.look())
             return [list(each.book.shelves["acme"].keywords) for each in (one, other)], sorted(len(each.refused) for each in (one, other))
