@@ -15,9 +15,12 @@ PACKAGES = {
 ACTING = {
     "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs express history keyed log media outside problem referencedocs schemadocs"
     " service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
-    "parley_ingest": "app clicks chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching files identity"
-    " hits joining keys normalise people pieces repeats replay segments spool together tracking unsubscribe verify",
-    "parley_router": "alarm api app asking caller catalogue flowapi pausing publishing services waiting tools.cli tools.recording tools.schema tools.sources tools.terminal tools.testing",
+    "parley_ingest": "app clicks chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching"
+    " files identity hits joining keys normalise people pieces repeats replay segments spool together tracking unsubscribe verify",
+    "parley_router": "alarm api app asking caller catalogue flowapi meaning pausing publishing services waiting"
+    " tools.cli tools.recording tools.schema tools.sources tools.terminal tools.testing"
+    " understand.__main__ understand.asking understand.background understand.endpoint understand.intents understand.learning understand.service"
+    " understand.shipped understand.weights",
     "parley_sender": "api app call depth erasing intake lane lanes ledger receipts smpp smpp_session",
     "parley_analytics": "api app erasing gauges stage",
 }

@@ -504,6 +504,15 @@ def test_unsure_between_a_few_asks_back_and_the_tap_teaches(reader):
     assert [None, "returns"] == [each.chosen for each in reader.of(MessageMisunderstood)]
 
 
+def test_who_is_not_understood_twice_is_not_asked_back_for_ever(reader):
+    """The second time in a row a person helps, whether it was unsure or unknown."""
+    for _ in range(2):
+        reader.says("something about that")
+        reader.answers({"verdict": "unsure", "intents": ["returns", "hours"]})
+
+    assert reader.state.waiting
+
+
 def test_unknown_is_said_once_and_then_asks_a_person(reader):
     """The fallback, then people; a reading that failed is one that knows nothing."""
     reader.says("qwertz")

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     kafka_password: SecretStr = Field(default=SecretStr(""), description="SASL password.")
     database: SecretStr = Field(default=SecretStr(""), description="PostgreSQL, `postgresql://user:password@host/name`. Empty: local.")
     config: Path = Field(default=Path("config"), description="Directory with accounts.yaml and flows/.")
-    secret: SecretStr = Field(default=SecretStr(""), description="Key for codes of links, and for hashes by which the erased are known; the same everywhere.")
+    secret: SecretStr = Field(
+        default=SecretStr(""), description="Key for codes of links, and for hashes by which the erased are known; the same everywhere."
+    )
     prefix: str = Field(default="", description="Put before every topic and group: several Parleys on one Kafka.")
     partitions: int = Field(default=6, ge=1, le=1000, description="Partitions of a topic that Parley creates.")
     replication: int = Field(default=1, ge=1, le=9, description="Replicas of a topic that Parley creates.")
@@ -45,6 +47,20 @@ class Settings(BaseSettings):
         default=10_000.0, gt=0, description="Webhooks a second of an account (`requests` in accounts.yaml goes before), events of a key; 429 above."
     )
     address_requests: float = Field(default=5_000.0, gt=0, description="Requests a second from one client address to webhooks and events; 429 above.")
+    understanding: Literal["on", "off"] = Field(
+        default="on", description="Whether the router reads messages for their meaning, where faq/ has examples; off: keywords and choices only."
+    )
+    embeddings_url: str = Field(
+        default="", description="OpenAI-compatible endpoint up to and without /embeddings that encodes sentences instead of the built-in encoder."
+    )
+    embeddings_model: str = Field(default="", description="Name of its model.")
+    embeddings_key: SecretStr = Field(default=SecretStr(""), description="Its key.")
+    model_url: str = Field(
+        default="",
+        description="OpenAI-compatible endpoint up to and without /chat/completions that `answer` steps ask, with the FAQ as the only ground; empty: off.",
+    )
+    model: str = Field(default="", description="Name of its model.")
+    model_key: SecretStr = Field(default=SecretStr(""), description="Its key.")
     dead_streak: int = Field(default=100, ge=1, description="Dead letters in a row after which a stage stops.")
     dead_ratio: float = Field(default=0.5, gt=0, le=1, description="Share of dead letters among the last 1,000 events at which a stage stops.")
     call_timeout: float = Field(default=20.0, gt=0, description="Seconds after which a call to a provider without an answer is given up as unknown.")

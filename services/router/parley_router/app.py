@@ -18,6 +18,7 @@ from parley_router.catalogue import Book, Read, Refused
 from parley_router.checks import complaints
 from parley_router.decide import decided
 from parley_router.flow import Flow
+from parley_router.meaning import Meanings
 from parley_router.publishing import Making, Publishing
 from parley_router.services import Services
 from parley_router.state import ContactState, labels
@@ -30,7 +31,10 @@ log = structlog.get_logger()
 async def build(context: Context) -> Parts:
     """The stage, the routes and the workers of the router. Flows that cannot be used stop nothing; raises `ConfigError` for services.yaml."""
     asked = services.load(context.settings.config, context.config.tenants)
-    publishing = Publishing(context, context.settings.config / "flows", making(context.config.tenants, asked))
+    understood = Meanings(context)
+    understood.look()
+    publishing = Publishing(context, context.settings.config / "flows", making(context.config.tenants, asked, understood))
+    understood.changed = publishing.renew
     await publishing.look()
 
     def bound(state: ContactState | None, event: Envelope, now: datetime) -> tuple[ContactState, Sequence[Data]]:
@@ -46,24 +50,24 @@ async def build(context: Context) -> Parts:
     return Parts(
         routes=[*api.routes(context), *flowapi.routes(context, publishing)],
         stages=[stage],
-        workers=[publishing, Alarm(context), Caller(context, asked)],
+        workers=[publishing, Alarm(context), Caller(context, asked, {"read": understood.read, "answer": understood.answer}), understood],
     )
 
 
-def making(tenants: Mapping[str, Tenant], asked: Services) -> Making:
-    """How the flows of these tenants, which may ask these services, are checked and bound. Texts are parsed once, whichever version they stand in."""
+def making(tenants: Mapping[str, Tenant], asked: Services, understood: Meanings) -> Making:
+    """How the flows of these tenants are checked and bound, with the services that they may ask and what messages may mean now. Texts are parsed once."""
     languages = {name: tenant.languages for name, tenant in tenants.items()}
     zones, days = {name: one.timezone for name, one in tenants.items()}, {name: one.daytime for name, one in tenants.items()}
     known = {name: {one.name for one in asked.values() if one.tenant == name} for name in tenants}
     texts = Texts()
 
     def check(reads: Sequence[Read], beside: Sequence[Flow]) -> Sequence[Refused]:
-        return catalogue.refusals(reads, languages, texts, beside, known)
+        return catalogue.refusals(reads, languages, texts, beside, known, understood.names)
 
     def book(resolved: Resolved, older: Sequence[Flow]) -> Book:
         for flow in (*resolved.stood_in, *older):  # were right when they were published: asked for their texts alone
             list(complaints(flow, [flow], languages, texts))
-        return catalogue.bound(resolved.live, languages, zones, {}, texts, older, resolved.retired, days)
+        return catalogue.bound(resolved.live, languages, zones, understood.meanings, texts, older, resolved.retired, days)
 
     return Making(check, book)
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from parley.contracts import ConsentState, Purpose
 from parley_router.conditions import Clock, Condition
 from parley_router.durations import Duration
-from parley_router.steps import AnyStep, Entry, EventName, Language, Name, Slug, Target, listed, some
+from parley_router.steps import AnyStep, Entry, EventName, Language, Name, Slug, Target, Wait, listed, some
 
 
 class Agreeing(Entry):
@@ -77,7 +77,8 @@ class Flow(Entry):
     """A flow: its name, version, whose it is, how it starts, and its steps in order.
 
     - `purpose`: of what it says by itself; an answer to a customer's message is a reply, whatever stands here;
-    - `campaign`: what it says is counted under it; `variants`: an experiment over all of the flow, by weight;
+    - `campaign`: what it says is counted under it, and its links are tracked (without one, under its own name where it waits for a click);
+    - `variants`: an experiment over all of the flow, by weight;
     - `urgent`: it does not wait for the customer's daytime;
     - `parameters`: values that `do … with` may give, with their defaults; they are slots;
     - `escape`: words that leave any question of it, beside the known ones (see docs/flows.md), for the step `left` (default: the flow ends with a word).
@@ -104,6 +105,11 @@ class Flow(Entry):
         if twice := {one for one in ids if ids.count(one) > 1}:
             raise ValueError(f"two steps have the id {', '.join(sorted(twice))}")
         return self
+
+    @property
+    def counted(self) -> str | None:
+        """The campaign under which its messages are counted and their links tracked; without one, its own name where it waits for a click."""
+        return self.campaign or (self.flow if any(isinstance(step, Wait) and step.click is not None for step in self.steps) else None)
 
     def index(self, step: str) -> int | None:
         """The place of the step with this id."""

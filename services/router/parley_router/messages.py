@@ -170,7 +170,7 @@ def meant(turn: Turn, text: str, first: bool, reading: Mapping[str, object] | No
         if _told(turn, names[0]):
             return
     _misunderstood(turn, text, names, None)
-    if heard.verdict == "unsure" and names and engine.question(scene) is None:
+    if heard.verdict == "unsure" and names and turn.state.misses + 1 < MISSES and engine.question(scene) is None:
         _which(turn, text, names)
     else:
         unknown(turn, scene, first=first)
@@ -213,13 +213,15 @@ def _told(turn: Turn, intent: str) -> bool:
 
 
 def _which(turn: Turn, text: str, intents: tuple[str, ...]) -> None:
-    """Asks which one is meant; the tap answers, and teaches."""
+    """Asks which one is meant; the tap answers, and teaches. It counts as not understood: who is not understood then either is not asked for ever."""
     language = turn.state.language
     titles = [(one, spoken(turn.shelf.meanings[one].title, language, turn.shelf.languages)) for one in intents]
     choices = tuple(Choice(id=name, title=title) for name, title in (*titles, (OTHER, turn.words("which_none"))))
     if turn.request(Content(text=turn.words("which"), choices=choices), Purpose.REPLY) is not None:
         turn.changed("answered", flow="faq")
-        turn.update(offered=Offered(intents=intents, text=text, language=language or turn.shelf.languages[0]), position=None)
+        turn.update(
+            offered=Offered(intents=intents, text=text, language=language or turn.shelf.languages[0]), position=None, misses=turn.state.misses + 1
+        )
 
 
 def _offered(turn: Turn, scene: Scene) -> str | None:

@@ -35,8 +35,7 @@ def told(
 
 def say(walk: Walk, content: Content, short: str | None = None) -> None:
     """Says this, as the step where the walk stands."""
-    campaign = walk.flow.campaign
-    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, campaign, short, walk.replying))
+    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, walk.flow.counted, short, walk.replying))
 
 
 def rendered(walk: Walk, text: str, known: Mapping[str, Any]) -> str:

@@ -132,8 +132,8 @@ WORDS: Mapping[str, Mapping[Language, Sequence[str]]] = {
     "start": {"ko": ("수신동의",), "en": ("START",)},
     "help": {"ko": ("도움말",), "en": ("HELP",)},
     "nonsense": {
-        "ko": ("ㅋㅋㅋㅋ 고구마", "보라색 목요일이야", "음 그러니까 말이지"),
-        "en": ("purple thursday", "blorp fizz wibble", "hmm well you see"),
+        "ko": ("ㅋㅋㅋㅋ 고구마", "보라색 목요일이야", "뿅뿅 휘리릭 쫑"),
+        "en": ("purple thursday", "blorp fizz wibble", "zzt grumbl wek"),
     },
     "reply": {
         "ko": ("안녕하세요, 상담원 지민입니다. 확인해 드렸어요.", "기다려 주셔서 감사합니다. 처리되었습니다."),
