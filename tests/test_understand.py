@@ -174,5 +174,5 @@ def test_a_broken_file_is_said(tmp_path):
     assert "x.yaml:2: intents.a.train" in done.stderr
 
 
-FLOOR = {"right_at_once": 0.5, "right_or_among_choices": 0.6, "strangers_refused": 0.6, "optout_precision": 0.8, "optout_recall": 0.8}
+FLOOR = {"right_at_once": 0.75, "right_or_among_choices": 0.79, "strangers_refused": 0.84, "optout_precision": 0.84, "optout_recall": 0.78}
 """A little below what was measured."""

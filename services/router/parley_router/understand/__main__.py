@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is there: a message is measured on one core
 
 import typer
 

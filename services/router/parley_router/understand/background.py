@@ -35,9 +35,17 @@ class Sentences(BaseModel):
 class Background:
     """The sentences, the group of each by number, and a vector for each."""
 
+    texts: tuple[str, ...]
     groups: tuple[str, ...]
     of: NDArray[np.int64]
     vectors: Floats
+
+    @classmethod
+    def seen_by(cls, encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]]) -> Background:
+        """The background as `encoder` sees it: from `shipped`, where that is of the same model and the same sentences, else read now."""
+        texts, groups, of = sentences()
+        vectors = _shipped(encoder, shipped, texts)
+        return cls(texts, groups, np.array(of, np.int64), vectors if vectors is not None else encoder.encode(texts))
 
     def within(self, prefix: str) -> NDArray[np.bool_]:
         """Which sentences are in groups that begin so."""
@@ -49,16 +57,9 @@ class Background:
 @lru_cache(maxsize=1)
 def sentences() -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
     """The texts, the names of the groups, and the group of each text."""
-    rows = yamlfile.read(FILE, Sentences).groups
+    rows = yamlfile.parse(FILE.read_text(encoding="utf-8"), Sentences, FILE.name).groups
     pairs = [(text, place) for place, row in enumerate(rows.values()) for texts in row.values() for text in texts]
     return tuple(text for text, _ in pairs), tuple(rows), tuple(place for _, place in pairs)
-
-
-def background(encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]]) -> Background:
-    """The background as `encoder` sees it: from `shipped`, where that is of the same model and the same sentences, else read now."""
-    texts, groups, of = sentences()
-    vectors = _shipped(encoder, shipped, texts)
-    return Background(groups, np.array(of, np.int64), vectors if vectors is not None else encoder.encode(texts))
 
 
 def _shipped(encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]], texts: Sequence[str]) -> Floats | None:

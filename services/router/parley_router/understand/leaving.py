@@ -22,7 +22,7 @@ LINE, ASKS, OTHERS, WRITTEN_ASKS, WRITTEN_OTHERS, BEGIN = 3.3, 8.5, -0.2, 12.4, 
 class Leaving:
     """Says of vectors and texts how probable it is that they ask to be left alone."""
 
-    def __init__(self, background: Background, texts: Sequence[str]) -> None:
+    def __init__(self, background: Background) -> None:
         self._asks, alike = background.within(LEAVING), background.within(ALIKE)
         self._centre = background.vectors.mean(0)
         self._rows = unit(background.vectors - self._centre)
@@ -31,7 +31,7 @@ class Leaving:
         wanted = np.where(self._asks, 1.0, -1.0).astype(np.float32)[:, None]
         left = self._rows.T @ (self._rows * weight) + RIDGE / self._rows.shape[1] * np.eye(self._rows.shape[1], dtype=np.float32)
         self._line = np.linalg.solve(left, self._rows.T @ (wanted * weight))[:, 0]
-        self._words = Words(texts)
+        self._words = Words(background.texts)
 
     def probability(self, vectors: Floats, texts: Sequence[str]) -> Floats:
         rows = unit(vectors - self._centre)

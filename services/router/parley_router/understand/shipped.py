@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -51,5 +52,5 @@ def encoder(kind: Kind) -> Encoder:
 @lru_cache(maxsize=2)
 def adapter(kind: Kind) -> Arrays:
     """The small matrices, and the vectors of the background as the encoder with them sees it."""
-    with np.load(FOLDER / f"adapter-{kind}.npz") as file:
+    with np.load(io.BytesIO((FOLDER / f"adapter-{kind}.npz").read_bytes())) as file:
         return {name: file[name] for name in file.files}

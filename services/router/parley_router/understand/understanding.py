@@ -11,8 +11,8 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from parley_router.understand.background import STRANGER, background, sentences
-from parley_router.understand.classifier import Classifier, Tuning
+from parley_router.understand.background import ALIKE, LEAVING, STRANGER, Background
+from parley_router.understand.classifier import Classifier, Known
 from parley_router.understand.encoder import Encoder, Floats
 from parley_router.understand.entities import entities
 from parley_router.understand.languages import recognised
@@ -42,9 +42,7 @@ class Asked:
 class Understanding:
     """Safe for several threads: nothing changes after it is made."""
 
-    def __init__(
-        self, examples: Examples, encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]], languages: Sequence[str], tuning: Tuning
-    ) -> None:
+    def __init__(self, examples: Examples, encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]], languages: Sequence[str]) -> None:
         pairs = [(intent, text) for intent, rows in sorted(examples.items()) for _, texts in sorted(rows.items()) for text in texts]
         if not pairs:
             raise ValueError("there are no examples, so nothing can be understood; write some into config/faq")
@@ -52,11 +50,13 @@ class Understanding:
         self.intents = tuple(dict.fromkeys(intent for intent, _ in pairs))
         self.model = f"{encoder.name}/{_digest(pairs)}"
         self._encoder = encoder
-        known = background(encoder, shipped)
+        known = Background.seen_by(encoder, shipped)
         vectors, texts = encoder.encode([text for _, text in pairs]), [text for _, text in pairs]
         labels = [self.intents.index(intent) for intent, _ in pairs]
-        self._classifier = Classifier(vectors, texts, labels, known.vectors[known.within(STRANGER)], tuning)
-        self._leaving = Leaving(known, sentences()[0])
+        shown = ~(known.within(STRANGER) | known.within(LEAVING) | known.within(ALIKE))
+        groups = Known(known.vectors, known.texts, known.of).only(shown)
+        self._classifier = Classifier(Known(vectors, texts, np.array(labels)), groups, known.vectors[known.within(STRANGER)])
+        self._leaving = Leaving(known)
         self.leaving_intents = _mostly_leaving(self._leaving, vectors, texts, labels, self.intents)
 
     @classmethod
@@ -64,7 +64,7 @@ class Understanding:
         cls, examples: Examples, encoder: Encoder, shipped: Mapping[str, NDArray[np.generic]] | None = None, languages: Sequence[str] = ("ko", "en")
     ) -> Understanding:
         """Learns the examples; takes some seconds, most of them for the encoder."""
-        return cls(examples, encoder, shipped or {}, languages, Tuning())
+        return cls(examples, encoder, shipped or {}, languages)
 
     def read(self, asked: Sequence[Asked]) -> list[Reading]:
         """A reading of each message. Computes, so it is called off the event loop; several at once cost less each."""

@@ -24,7 +24,7 @@ _OTHER = re.compile(r"[^\w]+")
 
 
 class Words:
-    """Examples as sparse rows; `near` says how alike a text is to each."""
+    """Examples by their runs; `near` says how alike a text is to each."""
 
     def __init__(self, examples: Sequence[str]) -> None:
         counts = [_runs(one) for one in examples]
@@ -32,15 +32,16 @@ class Words:
         rare = np.zeros(PLACES, np.float32)
         rare[list(seen)] = [np.log((1 + len(examples)) / (1 + count)) + 1 for count in seen.values()]
         self._rare = np.where(rare == 0, np.log(1 + len(examples)) + 1, rare).astype(np.float32)
-        self._rows = np.zeros((len(examples), PLACES), np.float32)
+        self._columns = np.zeros((PLACES, len(examples)), np.float16)
+        """By place of a run, what it weighs in each example: the few that a text asks for lie together."""
         for place, row in enumerate(counts):
             where, weights = self._weighed(row)
-            self._rows[place, where] = weights
+            self._columns[where, place] = weights
 
     def near(self, text: str) -> Floats:
         """Cosine with each example."""
         where, weights = self._weighed(_runs(text))
-        found: Floats = self._rows[:, where] @ weights
+        found: Floats = weights @ self._columns[where].astype(np.float32)
         return found
 
     def _weighed(self, runs: Counter[int]) -> tuple[NDArray[np.int64], Floats]:
