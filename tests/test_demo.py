@@ -27,7 +27,9 @@ from parley.settings import Settings
 from parley.wire import encode
 from parley.yamlfile import ConfigError
 from parley_router import catalogue, services
+from parley_router.meaning import meanings
 from parley_router.replaying import decided_again
+from parley_router.understand import intents
 from tests.conftest import CONFIG
 
 INGEST, TWIN = "http://127.0.0.1:18001", "http://127.0.0.1:19100"
@@ -97,7 +99,9 @@ async def recorded(servers: dict[str, str]) -> tuple[list[Envelope], dict[str, t
 def same_decisions(log: tuple[list[Envelope], dict[str, tuple[datetime, bytes]]]) -> None:
     """Deciding the whole log again gives every result that there was, to the byte, and no other."""
     read, said = log
-    book = catalogue.load(CONFIG / "flows", {"acme": ("ko", "en")}, {"acme": ZoneInfo("Asia/Seoul")}, days={"acme": (time(), time())})
+    tenants = {"acme": ("ko", "en")}
+    meant = meanings([one.intent for one in intents.read(CONFIG, tenants)[0]])
+    book = catalogue.load(CONFIG / "flows", tenants, {"acme": ZoneInfo("Asia/Seoul")}, meant, {"acme": (time(), time())})
     moments = {number: at for number, (at, _) in said.items()}
     again = {one.id: encode(one.cause.model_copy(update={"data": one.data}))[3] for one in decided_again(read, moments, book)}
 

@@ -105,4 +105,4 @@ async def schemas(address, name):
 
 def test_no_schema_is_checked_in_for_a_service_that_is_not():
     """Nor is one missing."""
-    assert {f"{name}.sql" for name in PORTS} == {path.name for path in CHECKED_IN.iterdir()}
+    assert {f"{name}.sql" for name in PORTS} == {path.name for path in CHECKED_IN.glob("*.sql")}
