@@ -27,6 +27,8 @@ CONFIG = Path(__file__).parents[1] / "config"
 def pytest_configure(config):
     """Each run has a temporary folder of its own: pytest's usual one is closed to other users by every further run, and PostgreSQL, which root
     must not run, is one."""
+    # Learning meanings takes a start of the router some seconds of its processor: what is about meanings asks for it, the rest does without.
+    os.environ.setdefault("PARLEY_UNDERSTANDING", "off")
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="parley-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))

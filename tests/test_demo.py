@@ -47,7 +47,7 @@ def demo(stack, database, tmp_path):
 
     def start(*arguments):
         command = [sys.executable, "-m", "parley", "demo", "--free-ports", "--json", "--data", str(tmp_path), "--customers", "20", *arguments]
-        environment = {**os.environ, **servers, "PARLEY_CONFIG": str(CONFIG)}
+        environment = {**os.environ, **servers, "PARLEY_CONFIG": str(CONFIG), "PARLEY_UNDERSTANDING": "on"}
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 

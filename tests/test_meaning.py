@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def made(folder, **more) -> Meanings:
-    settings = Settings(kafka="x", config=folder, **more)
+    settings = Settings(**{"kafka": "x", "config": folder, "understanding": "on", **more})
     return Meanings(SimpleNamespace(settings=settings, config=Config({"acme": Tenant("acme", ZoneInfo("Asia/Seoul"), ("ko", "en"))}, {})))
 
 
