@@ -78,6 +78,15 @@ async def stored(one: Ingest, count: int) -> None:
     await until(there, f"{count} hits to be kept")
 
 
+async def linked(one: Ingest, *codes: str) -> None:
+    """Links come over a topic of their own: a hit that is judged before its link is known has none."""
+
+    async def there() -> bool:
+        return await one.one.context.pool.fetchval("SELECT count(*) FROM links WHERE code = ANY($1)", list(codes)) == len(codes)
+
+    await until(there, f"the links {', '.join(codes)} to be kept")
+
+
 async def settled(one: Ingest, count: int) -> None:
     async def there() -> bool:
         return await one.one.context.pool.fetchval("SELECT count(*) FROM hits WHERE settled") == count
@@ -99,6 +108,7 @@ def test_a_burst_is_judged_as_a_whole(own, run):
             ]
             hits = [hit(message, NOW + timedelta(seconds=n * 0.9), f"burst{n}") for n in range(3)]
             await say(one.one.context.bus, *links)
+            await linked(one, *(link.code for link in links))
             await say(one.one.context.bus, *hits)
             await stored(one, 3)
             one.clock[0] += timedelta(seconds=4.9)
