@@ -245,6 +245,7 @@ def test_states_differ_by_anything_but_times():
     ({"runs": [{"flow": "f", "due": "2027-01-01T00:00:00Z"}]}, {"runs": [{"flow": "g", "due": "2027-01-01T00:00:00Z"}]}, True),
     ({"goals": [{"event": "e", "since": "2027-01-01T00:00:00Z"}]}, {"goals": [{"event": "e", "since": "2027-01-01T00:00:01Z"}]}, False),
     ({"happened": {"e": ["2027-01-01T00:00:00Z"]}}, {"happened": {"e": ["2027-01-01T00:00:01Z"]}}, False),
+    ({"happened": {"message.clicked": ["2027-01-01T00:00:00Z"]}}, {}, False),
     ({"happened": {"e": ["2027-01-01T00:00:00Z"]}}, {"happened": {"e": ["2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"]}}, True),
     ({"begun": {"f": "2027-01-01T00:00:00Z"}}, {"begun": {"f": "2027-01-01T00:00:01Z"}}, False),
     ({"begun": {"f": "2027-01-01T00:00:00Z"}}, {}, True),
