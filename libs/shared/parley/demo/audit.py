@@ -140,8 +140,8 @@ def state_differences(ours: Mapping[UUID, Mapping[str, Any]], theirs: Mapping[UU
 
     Left out are times, which no two runs share: of the conversation, of consents, of what happened (how often it did is compared), of flows that wait
     and of conversions that are watched for; and clicks, for a redirect does not wait for the bus: one that is asked for while the bus is away is lost
-    with its process, and whose click it was hangs on when the message arrived. Nothing else is: ids of contacts, conversations and waits follow from the customers' own ids, so they must
-    be the same. The columns `positions` and `changed_at` are not read.
+    with its process, and whose click it was hangs on when the message arrived. Nothing else is: ids of contacts, conversations and waits follow from
+    the customers' own ids, so they must be the same. The columns `positions` and `changed_at` are not read.
     """
     found = [f"contact {one}: only in the {'first' if one in ours else 'second'} run" for one in sorted(ours.keys() ^ theirs.keys())]
     for contact in sorted(ours.keys() & theirs.keys()):
