@@ -151,6 +151,20 @@ def test_while_people_talk_the_bot_is_silent(stage):
     assert ["later"] == one.passes("2h")
 
 
+def test_what_is_waited_for_counts_while_people_talk(stage):
+    """The flow goes on without a word, so that nobody is reminded of what they have done meanwhile; its question is not asked."""
+    one = stage(
+        f"  - wait: 1d\n    events: [{{name: order.placed, go: thanks}}]\n  - say: {say('still there')}\n  - end: true\n"
+        f"  - {{id: thanks, say: {say('thanks')}}}\n  - {{tag: bought}}\n  - ask: x\n    say: {say('how was it?')}\n",
+        h="start: {keywords: {en: [person]}}\nsteps:\n  - escalate: support\n",
+    )
+    one.says("go")
+    one.says("person")
+
+    assert [] == one.event("order.placed")
+    assert (("bought",), (), None) == (one.state.tags, one.state.runs, one.state.position)
+
+
 # --- asking ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +246,7 @@ def test_a_goal_is_reached_once_and_in_time(stage):
     late.says("go")
     late.passes("2d")
     late.event("order.placed", total=50)
+    assert () == late.state.goals
 
     assert [("watched", {}), ("reached", {"total": 50})] == [(each.change, each.properties) for each in one.of(GoalChanged)]
     assert ["watched"] == [each.change for each in late.of(GoalChanged)]
@@ -502,6 +517,15 @@ def test_unsure_between_a_few_asks_back_and_the_tap_teaches(reader):
     assert (["Which of these do you mean?"], ["returns", "hours", "something-else"]) == (said, choices)
     assert ["Seven days"] == reader.taps("returns")
     assert [None, "returns"] == [each.chosen for each in reader.of(MessageMisunderstood)]
+
+
+def test_what_was_offered_is_over_with_the_next_words(reader):
+    """A number that is written later does not choose from it."""
+    reader.says("something about that")
+    reader.answers({"verdict": "unsure", "intents": ["returns", "hours"]})
+    reader.says("never heard of it")
+
+    assert reader.state.offered is None
 
 
 def test_who_is_not_understood_twice_is_not_asked_back_for_ever(reader):

@@ -19,7 +19,7 @@ from parley_router.planning import next_time
 from parley_router.state import PROFILE, ContactState, Planned, Position, storable
 from parley_router.steps import Goal
 from parley_router.turn import Turn
-from parley_router.walk import Walk, started
+from parley_router.walk import Escalated, Said, Walk, started
 
 TEXT_KEPT = 200
 TAGS_KEPT = 50
@@ -67,9 +67,11 @@ def _remembered(state: ContactState, name: str, at: datetime) -> dict[str, tuple
 
 
 def _goals(turn: Turn, name: str, properties: Mapping[str, JsonValue]) -> None:
-    """Conversions that were watched for: each counts once."""
+    """Conversions that were watched for: each counts once. What is over is forgotten, so that it holds no version of its flow."""
+    if any(one.until < turn.at for one in turn.state.goals):
+        turn.update(goals=tuple(one for one in turn.state.goals if one.until >= turn.at))
     for goal in [one for one in turn.state.goals if one.event == name]:
-        if goal.until < turn.at or not goal.since <= turn.at:
+        if goal.since > turn.at:
             continue
         flow, _, version = goal.flow.rpartition("@")
         found = turn.shelf.of(flow, int(version))
@@ -82,15 +84,21 @@ def _goals(turn: Turn, name: str, properties: Mapping[str, JsonValue]) -> None:
 
 
 def _goes_on(turn: Turn, run: Position, name: str, properties: Mapping[str, JsonValue]) -> None:
-    """Whether a run waited for this is decided; it goes on with it even while a person is wanted, unless it would speak then."""
-    if turn.state.waiting or run not in turn.state.runs:
+    """A run that waited for this goes on with it."""
+    if run not in turn.state.runs:
         return
     scene = turn.scene()
     message = properties.get("message_id") if name == CLICKED else None
     walk = engine.clicked(scene, run, UUID(message)) if isinstance(message, str) and _is_uuid(message) else None
     walk = walk or engine.happened(scene, run, name, properties)
     if walk is not None:
-        apply(turn, walk, turn.state.misses)
+        apply(turn, _silent(walk) if turn.state.waiting else walk, turn.state.misses)
+
+
+def _silent(walk: Walk) -> Walk:
+    """While a person has the conversation a flow goes on without a word: who has ordered meanwhile is not reminded of the cart afterwards."""
+    walk.effects = [one for one in walk.effects if not isinstance(one, Said | Escalated)]
+    return walk
 
 
 def _is_uuid(text: str) -> bool:
@@ -186,8 +194,10 @@ def returned(turn: Turn, data: CallReturned) -> None:
     if run is None:
         return
     walk: Walk | None = engine.returned(turn.scene(), run, data)
-    if walk is None or turn.state.waiting:
+    if walk is None:
         forget(turn, run)
+    elif turn.state.waiting:
+        apply(turn, _silent(walk), turn.state.misses)
     else:
         apply(turn, walk, 0 if walk.known_now else turn.state.misses)
 

@@ -82,6 +82,7 @@ def _answer(turn: Turn, data: MessageReceived, text: str) -> None:
     scene = turn.scene(text, tapped, data.location)
     if _understood(turn, scene):
         return
+    turn.update(offered=None)  # what it could have meant is over: a number that is written later means something else
     if turn.shelf.meanings and text.strip() and tapped is None:
         _to_be_read(turn, text)
     else:
