@@ -8,6 +8,7 @@ others publish it (`tests/test_contract.py` holds that against the checked-in sc
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -343,7 +344,9 @@ class ContactErased(OfContact):
 class MessageRequested(OfContact):
     """Please deliver this. It goes over `account`, or the first of `channels` that has an address and an account of the tenant.
 
-    `notice` marks the one answer that the law asks for after an opt-out, an opt-in or a call for help: only it passes a revoked consent.
+    `notice` marks the one answer that the law asks for after an opt-out, an opt-in or a call for help: only it passes a revoked consent. `timezone`: the
+    contact's, where the profile tells it. `priority`: of two messages for which a frequency cap has one slot, the higher gets it. `fallback_after`:
+    seconds after which, not delivered, it is told over the next of `channels`; `instead_of`: the message that it is told in place of.
     """
 
     topic = "parley.outbound"
@@ -363,6 +366,10 @@ class MessageRequested(OfContact):
     conversation_id: UUID | None = None
     not_before: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    timezone: Name | None = None
+    priority: int = Field(default=0, ge=-100, le=100)
+    fallback_after: int | None = Field(default=None, ge=1, le=604_800)
+    instead_of: UUID | None = None
 
 
 class ErasureRequested(OfContact):
@@ -378,7 +385,7 @@ class ErasureRequested(OfContact):
 class ReceiptReceived(Data):
     """A provider tells what became of a message, by its own id or by our echoed `message_id`. Early, late, twice and in any order.
 
-    With a `watermark` it speaks of all messages to `recipient` up to that time.
+    With a `watermark` it speaks of all messages to `recipient` up to that time. `price` is what the provider says it takes, for the whole message.
     """
 
     topic = "parley.receipts"
@@ -392,6 +399,9 @@ class ReceiptReceived(Data):
     failure: str | None = None
     recipient: str | None = None
     watermark: AwareDatetime | None = None
+    price: Decimal | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    segments: int | None = None
     at: AwareDatetime
 
     @property
@@ -400,7 +410,7 @@ class ReceiptReceived(Data):
 
 
 class DeliveryChanged(OfContact):
-    """A message's delivery came one step further. `segments` in the provider's unit."""
+    """A message's delivery came one step further. `segments` in the provider's unit; `price` as the provider told it, once it did."""
 
     topic = "parley.deliveries"
     type = "parley.delivery.changed"
@@ -416,6 +426,9 @@ class DeliveryChanged(OfContact):
     attempt: int = 0
     segments: int = 0
     provider_id: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    instead_of: UUID | None = None
     at: AwareDatetime
 
 
@@ -552,7 +565,7 @@ class Proof(Frozen):
 
 
 class ConsentChanged(OfContact):
-    """A contact allowed or forbade one purpose on one channel. The latest `at` counts."""
+    """A contact allowed or forbade one purpose on one channel. The latest `at` counts. `at_night`: the yes covers the hours in which law wants one of its own."""
 
     topic = "parley.consent"
     type = "parley.consent.changed"
@@ -563,6 +576,7 @@ class ConsentChanged(OfContact):
     state: ConsentState
     source: str
     proof: Proof | None = None
+    at_night: bool = False
     at: AwareDatetime
 
     @property
