@@ -106,11 +106,16 @@ class Location(Frozen):
 
 
 class Template(Frozen):
-    """A message form approved by the provider beforehand, with its parameters in order."""
+    """A message form approved by the provider beforehand, with its parameters in order: those of the body, and of the header.
+
+    `buttons`: for each button the part of its address that is filled in, empty where it has none.
+    """
 
     name: Name
     language: str
     parameters: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    buttons: tuple[str, ...] = ()
 
 
 class Card(Frozen):
@@ -123,9 +128,14 @@ class Card(Frozen):
 
 
 class Content(Frozen):
-    """What a message says. A link in `text` is tracked when the message has a campaign."""
+    """What a message says. Links in it are tracked when the message has a campaign.
+
+    `subject` and `html` are read by e-mail alone; where `text` is empty, it is made from `html`.
+    """
 
     text: Text = ""
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    html: Annotated[str, StringConstraints(min_length=1, max_length=262_144)] | None = None
     media: tuple[Media, ...] = ()
     choices: tuple[Choice, ...] = ()
     template: Template | None = None
