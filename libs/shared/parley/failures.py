@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 Class = Literal["accepted", "permanent", "transient", "throttled", "opted_out", "unknown"]
@@ -17,6 +18,7 @@ class Outcome:
     `accepted`: the provider has it, under `provider_id`. `permanent`: never will. `transient` and `throttled`: it did not take it, try later;
     throttled costs no attempt and pauses the lane (`scope="recipient"`: only this recipient). `opted_out`: never again to this address.
     `unknown`: the bytes left and no answer came, so it may have been taken: never resent without a key that the provider honours.
+    `price` (with its `currency`) and `segments` only where the answer tells them already.
     """
 
     kind: Class
@@ -26,6 +28,9 @@ class Outcome:
     retry_after: timedelta | None = None
     scope: Literal["message", "recipient", "account"] = "message"
     drop_address: bool = False
+    price: Decimal | None = None
+    currency: str | None = None
+    segments: int | None = None
 
 
 REPLY_SCHEDULE = (2, 10, 60, 300)

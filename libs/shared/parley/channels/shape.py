@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
@@ -151,6 +152,11 @@ class Receipt:
     """The provider's id of this very telling, where it has one."""
     conversation: str | None = None
     """The chat that a `watermark` speaks of, where that is not `address`: messages went there."""
+    price: Decimal | None = None
+    """What the provider takes for the message, with its `currency` (ISO 4217): both or neither."""
+    currency: str | None = None
+    segments: int | None = None
+    """How many segments the provider counts, which may be other than we counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,12 @@ class Outgoing:
     """The access token of the account, where the provider wants one that is fetched first (see `TokenProvider`)."""
     unsubscribe_url: str | None = None
     """Where one POST unsubscribes without a question (RFC 8058). E-mail carries it in its headers."""
+    valid_for: timedelta | None = None
+    """How long from `at` the message is of use: a provider that can be told so gives up then. None: as long as the provider tries."""
+
+    def seconds(self, least: int, most: int) -> int | None:
+        """`valid_for` in whole seconds, within what a provider allows; None where nothing is said. Longer than asked only where `least` is."""
+        return None if self.valid_for is None else max(least, min(most, int(self.valid_for.total_seconds())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,4 +353,21 @@ class Keeper(Protocol):
 
     def media_next(self, response: Response, account: Account) -> HttpRequest | None:
         """Where the answer says that the file stands; None: the answer is the file, or the end. Raises ValueError where that is none of the provider's."""
+        ...
+
+
+@runtime_checkable
+class Queryable(Protocol):
+    """What a provider module offers beside that, where it can be asked what it knows of a message whose call ended without an answer.
+
+    `message.at` is when that call was made, `part` which of the message's requests it was, from 0. Who asks waits until the call can no longer
+    be under way, a minute or more: no provider promises to know at once what it has just taken.
+    """
+
+    def query(self, message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+        """The question; None where this message cannot be asked for. Raises as `build`."""
+        ...
+
+    def query_answer(self, response: Response, message: Outgoing, part: int, account: Account) -> Receipt | Literal["never"] | None:
+        """What became of the message, "never" only where the answer proves that it was not taken; None: no answer, or one that says nothing."""
         ...
