@@ -14,7 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from parley.channels import jwt
-from parley.channels.push import KEPT, Notice, answer, fitting, handshake, notice, parse, segments, verify
+from parley.channels.push import Notice, answer, fitting, handshake, kept, notice, parse, segments, verify
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response
 from parley.channels.text import mapping, retry_after, string
 from parley.failures import Class, Outcome
@@ -26,6 +26,8 @@ HONOURS_KEYS = False
 """`apns-id` names a notification and does not hold back a second one. A repeat shows in the place of the first, but the phone may sound twice."""
 CREDENTIALS = ("key", "key_id", "team_id")
 API = "https://api.push.apple.com"
+MAX_KEPT = 30 * 86_400
+"""Seconds that Apple keeps a notification at most."""
 MAX_PAYLOAD = 4096
 """Bytes."""
 PERIOD, SLACK = 1800, 300
@@ -60,7 +62,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
         "apns-push-type": "alert",
         "apns-id": key,
         "apns-collapse-id": key,
-        "apns-expiration": str(at + KEPT),
+        "apns-expiration": str(at + kept(message, MAX_KEPT)),
         "apns-priority": "10",
     }
     body = fitting(lambda text: orjson.dumps(_payload(key, shown, text)), shown.body, MAX_PAYLOAD)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from parley.channels import google
-from parley.channels.push import KEPT, Notice, answer, fitting, handshake, notice, parse, segments, verify
+from parley.channels.push import Notice, answer, fitting, handshake, kept, notice, parse, segments, verify
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response
 from parley.channels.text import retry_after, string
 from parley.failures import Class, Outcome
@@ -28,6 +28,8 @@ HONOURS_KEYS = False
 CREDENTIALS = ("service_account",)
 API = "https://fcm.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+MAX_KEPT = 28 * 86_400
+"""Seconds that FCM keeps a notification at most: four weeks."""
 MAX_PAYLOAD = 4096
 """Bytes; told of keys and values of `notification` and `data` together, counted here with everything around them."""
 
@@ -73,17 +75,18 @@ def interpret(response: Response) -> Outcome:
 
 def _message(message: Outgoing, shown: Notice, text: str) -> dict[str, Any]:
     """The message of HTTP v1. A repeat of it takes the place of the first on the device."""
-    key, until = str(message.message_id), int(message.at.timestamp()) + KEPT
+    key, lasts = str(message.message_id), kept(message, MAX_KEPT)
+    until = int(message.at.timestamp()) + lasts
     notification = {"title": shown.title, "body": text, "image": shown.image}
     data = {"message_id": key, "url": shown.url}
     return {
         "token": message.address,
         "notification": {name: value for name, value in notification.items() if value},
         "data": {name: value for name, value in data.items() if value},
-        "android": {"priority": "high", "ttl": f"{KEPT}s", "notification": {"tag": key}},
+        "android": {"priority": "high", "ttl": f"{lasts}s", "notification": {"tag": key}},
         "apns": {
             "headers": {"apns-priority": "10", "apns-collapse-id": key, "apns-expiration": str(until)},
             "payload": {"aps": {"sound": "default"}},
         },
-        "webpush": {"headers": {"TTL": str(KEPT)}, "notification": {"tag": key}},
+        "webpush": {"headers": {"TTL": str(lasts)}, "notification": {"tag": key}},
     }

@@ -17,6 +17,7 @@ import orjson
 
 from parley import crypto
 from parley.channels.cards import unfolded
+from parley.channels.cost import cost
 from parley.channels.shape import Account, Engaged, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, moment, phone, pieces, retry_after, said, string, whole, written_out
 from parley.channels.text import segments as sms_segments
@@ -33,6 +34,8 @@ MAX_TEXT = 800
 """Characters of an SMS: whatever the alphabet, these fit into the 25 segments and 4,000 bytes beyond which it is REJECTED_MESSAGE_TOO_LONG."""
 MAX_MMS_TEXT = 1600
 """Characters of the text in an MMS (REJECTED_MESSAGE_TEXT_TOO_LONG)."""
+VALID = (1, 48 * 3600)
+"""Seconds of a `validityPeriod`: Infobip makes 48 hours of more."""
 TOKEN = "token"
 """Query parameter that carries the credential `token` where reports are told an address with each message: such calls bring no other credential."""
 
@@ -162,9 +165,11 @@ def _report(result: dict[str, Any]) -> Iterator[Item]:
     named = (string(one.get(word)) for one in ((error, status) if _says(error) else (status,)) for word in ("name", "id"))
     code = next(filter(None, named), None) or _group(status)
     address, at = _address(result.get("to")), _when(result.get("doneAt")) or _when(result.get("sentAt"))
+    price = mapping(result.get("price"))
+    told = cost(price.get("pricePerMessage"), price.get("currency"), result.get("messageCount", result.get("smsCount")), each=True)
     yield Receipt(
         Channel.SMS, found, identifier, _ours(identifier), address, code if found is ReceiptStatus.FAILED else None, kind, at,
-        _address(result.get("from")) or _address(result.get("sender")),
+        _address(result.get("from")) or _address(result.get("sender")), price=told.price, currency=told.currency, segments=told.segments,
     )  # fmt: skip
     if kind == "opted_out" and address:
         yield Opted(Channel.SMS, address, ConsentState.REVOKED, at=at, provider_id=identifier)
@@ -260,7 +265,8 @@ def _taken(message: dict[str, Any]) -> Outcome:
     status = mapping(message.get("status"))
     identifier, group, number = string(message.get("messageId")), _group(status), _identifier(status)
     if STATUSES.get(group) is not ReceiptStatus.FAILED or number == DUPLICATE:
-        return Outcome("accepted", provider_id=identifier)
+        count = mapping(message.get("details")).get("messageCount", message.get("smsCount"))
+        return Outcome("accepted", provider_id=identifier, segments=cost(None, None, count).segments)
     kind = _failed(status, mapping(message.get("error")))
     code, reason = string(status.get("name")) or string(group) or "", string(status.get("description")) or ""
     return Outcome(kind, code, reason[:200], scope="account" if kind == "permanent" and number in ACCOUNT else "message")
@@ -282,11 +288,13 @@ def _contents(content: Content) -> list[dict[str, Any]]:
 def _addressed(content: dict[str, Any], key: str, message: Outgoing, account: Account) -> dict[str, Any]:
     """The message with from whom, to whom, under which id, and where reports go."""
     sender = "sender" if "messageSegments" in content else "from"
-    addressed = {
+    addressed: dict[str, Any] = {
         sender: account.sender.removeprefix("+"),
         "destinations": [{"to": message.address.removeprefix("+"), "messageId": key}],
         "content": content,
     }
+    if (seconds := message.seconds(*VALID)) is not None:
+        addressed["options"] = {"validityPeriod": {"amount": seconds, "timeUnit": "SECONDS"}}
     url = _reports(message.receipts_url, account)
     return {**addressed, **({"webhooks": {"delivery": {"url": url, "intermediateReport": True, "contentType": "application/json"}}} if url else {})}
 

@@ -3,14 +3,15 @@
 In: `{"type", "timestamp", "data"}`, signed with `symmetric` (`whsec_...`) or checked with `public_key` (`whpk_...`).
 
     message.received   data: {id, from, to?, text?, choice?: {id, title}, media?: [{kind, url | provider_id, content_type?}]}
-    message.status     data: {id, reference, to?, status, code?}      id: the provider's, reference: our message id
+    message.status     data: {id, reference, to?, status, code?, price?, currency?, segments?}     id: the provider's, reference: our message id
     contact.opted      data: {from, state: granted|pending|revoked, purposes? (all)}
     anything else      an event of a generic source, by its webhook-id
 
 Any of them may name its `channel` (else the account's), a receipt a `to`; `status` as in `ReceiptStatus`, `code` as in `CODES`; phone numbers in E.164,
 times in RFC 3339 with an offset. A repeat keeps its `webhook-id`.
 
-Out: `POST {base_url}/messages` with `{reference, to, from, text, media, choices}` and `Idempotency-Key`; answers 202 `{id}`, or `{code, message}`.
+Out: `POST {base_url}/messages` with `{reference, to, from, text, media, choices, cards?, valid_for?}` (seconds after which it is of no use any more)
+and `Idempotency-Key`; answers 202 `{id, price?, currency?, segments?}`, or `{code, message}`.
 
 Source: standard-webhooks/standard-webhooks, spec/standard-webhooks.md.
 """
@@ -26,6 +27,7 @@ import orjson
 from pydantic import ValidationError
 
 from parley import crypto
+from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, phone, retry_after, said, string, tapped
 from parley.contracts import Channel, ConsentState, Content, Media, Purpose, ReceiptStatus
@@ -35,6 +37,8 @@ UNIT = "messages"
 HONOURS_KEYS = True
 CREDENTIALS = ("symmetric",)
 CHANNELS: Mapping[str, Channel] = MappingProxyType({one.value: one for one in Channel})
+FOREVER = 10**9
+"""Seconds: no provider's bound, only that of whoever reads the number."""
 CODES: Mapping[str, Class] = MappingProxyType({"opted_out": "opted_out", "throttled": "throttled", "unavailable": "transient"})
 """What `code` means, of answers and of receipts alike; every other code is permanent."""
 
@@ -87,6 +91,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
             "text": content.text,
             "media": [media.model_dump(exclude_none=True) for media in content.media],
             "choices": [choice.model_dump() for choice in content.choices],
+            **({"valid_for": seconds} if (seconds := message.seconds(0, FOREVER)) is not None else {}),
             **({"cards": [card.model_dump(exclude_none=True) for card in content.cards]} if content.cards else {}),
         }
     )
@@ -101,7 +106,8 @@ def interpret(response: Response) -> Outcome:
     except orjson.JSONDecodeError:
         body = {}
     if 200 <= response.status < 300:
-        return Outcome("accepted", provider_id=string(body.get("id")))
+        told = cost(body.get("price"), body.get("currency"), body.get("segments"))
+        return Outcome("accepted", provider_id=string(body.get("id")), price=told.price, currency=told.currency, segments=told.segments)
     code = string(body.get("code"))
     kind = CODES.get(code or "") or _of_status(response.status)
     return Outcome(
@@ -143,7 +149,10 @@ def _receipt(data: dict[str, object], account: Account, at: datetime | None) -> 
     status = ReceiptStatus(word) if word in set(ReceiptStatus) else ReceiptStatus.UNKNOWN
     failure: Class | None = CODES.get(code or "", "permanent") if status is ReceiptStatus.FAILED else None
     channel, address = _channel(data, account), _address(data.get("to"))
-    yield Receipt(channel, status, identifier, reference, address, code, failure, at)
+    told = cost(data.get("price"), data.get("currency"), data.get("segments"))
+    yield Receipt(
+        channel, status, identifier, reference, address, code, failure, at, price=told.price, currency=told.currency, segments=told.segments
+    )
     if failure == "opted_out" and address:
         yield Opted(channel, address, ConsentState.REVOKED, at=at, provider_id=identifier)
 

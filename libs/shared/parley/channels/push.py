@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from parley.channels.cards import unfolded
-from parley.channels.shape import Account, Forged, Item, Request, Response
+from parley.channels.shape import Account, Forged, Item, Outgoing, Request, Response
 from parley.channels.text import shortened, written_out
 from parley.contracts import Content
 
@@ -20,6 +20,12 @@ MAX_LINK, MAX_IMAGE = 500, 1000
 """Bytes of an address; a longer one would leave no room for the text, and is left out, for cut it leads nowhere."""
 _URL = re.compile(r"https://[^\s<>\"']+")
 _HEADED = re.compile(r"\s*(\S[^\n]*)\n[^\S\n]*\n\s*(\S.*)", re.DOTALL)
+
+
+def kept(message: Outgoing, most: int) -> int:
+    """Seconds that the service shall keep the notification: as long as the message is of use, where that is said, within what the service allows."""
+    found = message.seconds(0, most)
+    return KEPT if found is None else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ HONOURS_KEYS = True
 CREDENTIALS = ("client_token", "service_account")
 API = "https://rcsbusinessmessaging.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
+VALID = (1, 15 * 86_400)
+"""Seconds of a `ttl`. When it is over, the message is taken back and an event says so."""
 MAX_TEXT, MAX_SUGGESTIONS, MAX_TITLE = 3072, 11, 25
 """Characters of a text, suggestions under a message, characters of a suggestion."""
 MAX_CARDS, MAX_CARD_TITLE, MAX_CARD_TEXT, MAX_LINK = 10, 200, 2000, 2048
@@ -120,8 +122,11 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     headers = {"authorization": f"Bearer {message.token or ''}", "content-type": "application/json"}
     place = f"{account.base_url or API}/v1/phones/{quote(message.address, safe='+')}/agentMessages"
     queries = [urlencode({"messageId": str(_key(message.message_id, part)), "agentId": account.sender}, safe="@") for part in range(len(bodies))]
+    seconds = message.seconds(*VALID)
+    lasts = {} if seconds is None else {"ttl": f"{seconds}s"}
     return [
-        HttpRequest("POST", f"{place}?{query}", headers, orjson.dumps({"contentMessage": body})) for query, body in zip(queries, bodies, strict=True)
+        HttpRequest("POST", f"{place}?{query}", headers, orjson.dumps({"contentMessage": body, **lasts}))
+        for query, body in zip(queries, bodies, strict=True)
     ]
 
 

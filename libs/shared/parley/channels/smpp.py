@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from parley.channels import gsm, smpp_link
 from parley.channels import smpp_pdu as wire
@@ -25,6 +25,8 @@ from parley.failures import Class, Outcome
 UNIT = "segments"
 HONOURS_KEYS = False
 CREDENTIALS = ("system_id", "password")
+VALID = (1, 63 * 7 * 86_400)
+"""Seconds of a `validity_period`: SMPP's relative times end after 63 weeks; the operator ends sooner, mostly after two days."""
 METHOD = "SMPP"
 """Stands where HTTP has its method: of what is built here, and of what came by a bind."""
 CONNECTION = "smpp-connection"
@@ -96,9 +98,13 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     if len(parts) > gsm.MOST:
         raise ValueError(f"the text takes {len(parts)} parts; an SMS has {gsm.MOST} at most")
     source, reference = _source(account), message.message_id.bytes[-1]
+    seconds = message.seconds(*VALID)
+    valid_for = None if seconds is None else timedelta(seconds=seconds)
     heads = [gsm.header(reference, len(parts), number) for number in range(1, len(parts) + 1)] if len(parts) > 1 else [b""]
     return [
-        HttpRequest(METHOD, account.base_url or "", {}, wire.submit(source, destination[1:], alphabet, head + part, udh=bool(head)))
+        HttpRequest(
+            METHOD, account.base_url or "", {}, wire.submit(source, destination[1:], alphabet, head + part, udh=bool(head), valid_for=valid_for)
+        )
         for head, part in zip(heads, parts, strict=True)
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from aiosmpplib import NPI, TON, BindTransceiver, EnquireLink, PhoneNumber, SubmitSm, Unbind
 
@@ -114,7 +115,9 @@ def bind(system_id: str, password: str, system_type: str) -> bytes:
     return bytes(BindTransceiver(sequence_num=1, system_id=system_id, password=password, system_type=system_type).pdu())
 
 
-def submit(source: tuple[int, int, str], destination: str, alphabet: Alphabet, text: bytes, *, udh: bool) -> bytes:
+def submit(
+    source: tuple[int, int, str], destination: str, alphabet: Alphabet, text: bytes, *, udh: bool, valid_for: timedelta | None = None
+) -> bytes:
     """A submit_sm that asks for a receipt, its sequence number still 0. `source`: TON, NPI and address. Raises ValueError for addresses too long."""
     ton, npi, address = source
     message = SubmitSm(
@@ -123,6 +126,7 @@ def submit(source: tuple[int, int, str], destination: str, alphabet: Alphabet, t
         destination=PhoneNumber(destination, TON.INTERNATIONAL, NPI.ISDN),
         esm_class=UDH if udh else 0,
         registered_delivery=1,
+        validity_period=valid_for,
         encoding="ucs2" if alphabet == "ucs2" else None,
     )
     message.set_encoded_message(text)

@@ -20,6 +20,7 @@ import orjson
 
 from parley import crypto
 from parley.channels.cards import unfolded
+from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import form_fields, located, mapping, phone, pieces, retry_after, said, storable, tapped, whole, written_out
 from parley.channels.text import segments as sms_segments
@@ -32,6 +33,8 @@ CREDENTIALS = ("account_sid", "auth_token")
 API = "https://api.twilio.com"
 MAX_TEXT = 1600
 """Characters of `Body`; beyond, Twilio refuses with 21617."""
+VALID = (1, 36_000)
+"""Seconds that `ValidityPeriod` may have: after them, a message that still waits at Twilio is given up."""
 MAX_MEDIA = 10
 """`MediaUrl`s of one MMS; WhatsApp takes one."""
 ECHO = "m"
@@ -131,7 +134,10 @@ def interpret(response: Response) -> Outcome:
     except orjson.JSONDecodeError:
         body = {}
     if 200 <= response.status < 300:
-        return Outcome("accepted", provider_id=str(body["sid"]) if body.get("sid") else None)
+        told = cost(body.get("price"), body.get("price_unit"), body.get("num_segments"))
+        return Outcome(
+            "accepted", provider_id=str(body["sid"]) if body.get("sid") else None, price=told.price, currency=told.currency, segments=told.segments
+        )
     code = whole(body.get("code")) or 0
     return Outcome(
         failure(code, response.status),
@@ -191,12 +197,14 @@ def _bodies(content: Content, media_each: int) -> list[list[tuple[str, str]]]:
 
 
 def _common(message: Outgoing, account: Account) -> list[tuple[str, str]]:
-    """From whom, to whom, and where receipts go."""
+    """From whom, to whom, where receipts go, and how long it is of use."""
     whatsapp = "whatsapp:" if account.channel is Channel.WHATSAPP else ""
     service = re.fullmatch("MG[0-9a-f]{32}", account.sender)
     form = [("To", whatsapp + message.address), ("MessagingServiceSid", account.sender) if service else ("From", whatsapp + account.sender)]
     if message.receipts_url:
         form.append(("StatusCallback", f"{message.receipts_url}{'&' if '?' in message.receipts_url else '?'}{ECHO}={message.message_id}"))
+    if (seconds := message.seconds(*VALID)) is not None:
+        form.append(("ValidityPeriod", str(seconds)))
     return form
 
 
@@ -261,9 +269,10 @@ def _receipts(form: dict[str, str], sid: str, word: str, request: Request) -> It
     code = form.get("ErrorCode", "").strip() or None
     code = None if code == "0" else code
     kind = failure(whole(code) or 0) if status is ReceiptStatus.FAILED else None
+    told = cost(form.get("Price"), form.get("PriceUnit"), form.get("NumSegments"))
     yield Receipt(
         channel, status, provider_id=sid, message_id=_echo(request.query), address=address, code=code,
-        failure=kind, recipient=_address(form.get("From", ""))[1],
+        failure=kind, recipient=_address(form.get("From", ""))[1], price=told.price, currency=told.currency, segments=told.segments,
     )  # fmt: skip
     if kind == "opted_out" and address:
         yield Opted(channel, address, ConsentState.REVOKED, provider_id=sid)

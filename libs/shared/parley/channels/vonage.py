@@ -18,6 +18,7 @@ import orjson
 
 from parley.channels import jwt, meta, vonage_signed, vonage_sms
 from parley.channels.cards import unfolded
+from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import (
     document,
@@ -46,6 +47,8 @@ API = "https://api.nexmo.com"
 TOKEN_LIFE = 900
 """Seconds that a token of ours may be used, as in Vonage's own kits."""
 TEXTS = {Channel.SMS: 3200, Channel.MMS: 3000, Channel.WHATSAPP: 4096, Channel.MESSENGER: 640, Channel.RCS: 3072}
+VALID = {Channel.SMS: (20, 604_800), Channel.MMS: (300, 259_200), Channel.RCS: (20, 259_200)}
+"""Seconds that `ttl` may have, on the channels that know it."""
 MAX_SUGGESTIONS, MAX_SUGGESTION = 11, 25
 """Suggested replies under a text of RCS, and characters of one."""
 
@@ -106,12 +109,14 @@ def answer() -> Response:
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """One request, or as many as text, media and choices need. Our message id rides in each as `client_ref` and comes back with every status."""
-    common = {
+    common: dict[str, Any] = {
         "channel": account.channel.value,
         "to": _digits(message.address),
         "from": _digits(account.sender),
         "client_ref": str(message.message_id),
     }
+    if account.channel in VALID and (seconds := message.seconds(*VALID[account.channel])) is not None:
+        common["ttl"] = seconds
     if message.receipts_url:
         common |= {"webhook_url": message.receipts_url, "webhook_version": "v1"}
     keys = (f"{message.message_id}{f'-{place}' if place else ''}" for place in itertools.count())
@@ -219,7 +224,12 @@ def _receipt(data: dict[str, Any], account: Account) -> Iterator[Item]:
         # Undeliverable without a reason: Vonage did not reach the channel's provider.
         kind = "transient" if code is None and word == "undeliverable" else failure(code)
     told = str(code) if code is not None else string(error.get("title"))
-    yield Receipt(channel, status, identifier, vonage_sms.uuid(data.get("client_ref")), address, told, kind, at, _address(data.get("from"), channel))
+    usage = mapping(data.get("usage"))
+    paid = cost(usage.get("price"), usage.get("currency"), mapping(data.get("sms")).get("count_total"))
+    yield Receipt(
+        channel, status, identifier, vonage_sms.uuid(data.get("client_ref")), address, told, kind, at, _address(data.get("from"), channel),
+        price=paid.price, currency=paid.currency, segments=paid.segments,
+    )  # fmt: skip
     if kind == "opted_out" and address:
         yield Opted(channel, address, ConsentState.REVOKED, at=at, provider_id=identifier)
 

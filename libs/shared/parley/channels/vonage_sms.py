@@ -48,7 +48,7 @@ def answered(messages: list[dict[str, Any]]) -> Outcome:
     """One outcome for the parts of a message. Once a part was taken the message was: sent again, that part would come twice."""
     taken = next((one for one in messages if string(one.get("status")) == "0"), None)
     if taken is not None:
-        return Outcome("accepted", provider_id=string(taken.get("message-id")))
+        return Outcome("accepted", provider_id=string(taken.get("message-id")), segments=len(messages))
     code, reason = string(messages[0].get("status")), string(messages[0].get("error-text")) or ""
     kind, pause = ANSWERS.get(code, "permanent"), _PAUSE.search(reason)
     return Outcome(

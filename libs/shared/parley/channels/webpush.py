@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from parley.channels import jwt
-from parley.channels.push import KEPT, Notice, answer, fitting, handshake, notice, parse, segments, verify
+from parley.channels.push import Notice, answer, fitting, handshake, kept, notice, parse, segments, verify
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response, Unreachable
 from parley.channels.text import mapping, retry_after, shortened, storable, string, whole
 from parley.contracts import Choice
@@ -36,6 +36,8 @@ UNIT = "messages"
 HONOURS_KEYS = False
 """`Topic` replaces what still waits at the push service, and `tag` what still shows; what was read before may come once more."""
 CREDENTIALS = ("vapid_private_key",)
+MAX_KEPT = 2_592_000
+"""Seconds that push services keep a notification at most."""
 MAX_PLAIN = 3993
 """Bytes of a message of 4096 (RFC 8291, 4) without header (86), tag (16) and delimiter."""
 MAX_BUTTONS, MAX_LABEL, MAX_ID = 2, 60, 64
@@ -79,7 +81,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
         "authorization": f"vapid t={_token(key, to.origin, account.sender, expires)}, k={_text(_public(key))}",
         "content-type": "application/octet-stream",
         "content-encoding": "aes128gcm",
-        "ttl": str(KEPT),
+        "ttl": str(kept(message, MAX_KEPT)),
         "urgency": "normal",
         "topic": message.message_id.hex,
     }
