@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parley import yamlfile
+from parley.templates import Texts
 from parley_router import catalogue
 from parley_router.checks import Complaint, complaints, every
 from parley_router.flow import Flow
 from parley_router.steps import Booked, Call, Recommend
-from parley_router.templates import Texts
 
 HERE = Path(__file__).parent
 BROKEN, READY = sorted((HERE / "flows" / "broken").glob("*.yaml")), sorted((HERE.parent / "config" / "flows").glob("*.yaml"))

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from parley.addresses import Address, by_channel, normal, scheme
 from parley.contracts import Channel, Choice, Customer, CustomerActed, Envelope, MessageReceived, MessageRequested, Purpose
 from parley.demo.customers import KINDS, TENANT, Attended, Event, Follow, Tap, Write, customers
 from parley.wire import natural_id
-from parley_ingest.addresses import Address, Book, by_channel, normal, scheme
+from parley_ingest.book import Book
 from parley_router import catalogue
 from parley_router.decide import decide
 

@@ -437,8 +437,8 @@ def bound_by_hand(flows: dict[str, str], older: dict[str, str] | None = None, re
     """A book without the checks: what a version of old may say."""
     import yaml
 
+    from parley.templates import Texts
     from parley_router.flow import Flow
-    from parley_router.templates import Texts
 
     def read(given: dict[str, str]) -> list[Flow]:
         return [

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from parley.templates import Texts
 from parley_router.checks import Complaint, complaints, every
 from parley_router.checks.texts import segments
 from parley_router.flow import Flow
 from parley_router.steps import Ask, Say
-from parley_router.templates import Texts
 
 TENANTS = {"acme": ("en",)}
 BYE = {"say": {"en": "bye"}}

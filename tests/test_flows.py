@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.contracts import Channel, Purpose
+from parley.templates import Texts, Unfilled
 from parley.yamlfile import ConfigError
 from parley_router import engine
 from parley_router.catalogue import Book, load
@@ -17,7 +18,6 @@ from parley_router.flow import Flow
 from parley_router.language import plain, recognised, spoken
 from parley_router.state import ContactState
 from parley_router.stepping import MAX_STEPS
-from parley_router.templates import Texts, Unfilled
 from parley_router.walk import Escalated, Failed, Said, Scene, Walk, variant_of
 
 TENANTS = {"acme": ("ko", "en")}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Forged, Happened, Malformed, Request, Unkeyed
 from parley.contracts import Channel
+from parley.limits import SECONDS, Buckets, caller
 from parley.problem import Problem
 from parley_ingest import taking
-from parley_ingest.limits import SECONDS, Buckets, caller
 from parley_ingest.normalise import customer_event
 from parley_ingest.taking import kept
 from tests.ingesting import KEY, NOW, RECEIVED, Shared, running, write_accounts

@@ -10,12 +10,12 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from parley import database as db
+from parley.addresses import Address
 from parley.config import Config, Tenant
 from parley.contracts import Customer, CustomerActed, CustomerEvent, Envelope
 from parley.cursor import Place
 from parley.step import Arrived
 from parley_ingest import people, repeats
-from parley_ingest.addresses import Address
 from parley_ingest.normalise import Normalise
 from tests.ingesting import NOW
 

@@ -11,9 +11,9 @@ from hypothesis import settings as options
 from hypothesis import strategies as st
 
 from parley import database as db
+from parley.addresses import Address, of_customer
 from parley.contracts import ContactMerged, ContactParted, Customer, CustomerEvent
 from parley.step import Arrived
-from parley_ingest.addresses import Address, of_customer
 from parley_ingest.merging import EPOCH, IDENTIFIED, MERGED, UNMERGED, Held, Tie, folded, moves, people, said, settled
 from tests.ingesting import NOW
 from tests.test_normalise_races import Book, arrived

@@ -16,13 +16,13 @@ from parley.contracts import Channel, Envelope, MessageReceived, MessageRequeste
 from parley.keyed import Changed
 from parley.local import free_port
 from parley.service import Context
+from parley.templates import Texts
 from parley_router import catalogue, publishing, waiting
 from parley_router.app import SERVICE
 from parley_router.catalogue import Book, Read, Refused
 from parley_router.flow import Flow
 from parley_router.publishing import Behind, Making, Publishing
 from parley_router.state import ContactState, Frame, Position
-from parley_router.templates import Texts
 from parley_router.versions import Resolved
 from tests.conftest import until
 from tests.ingesting import records

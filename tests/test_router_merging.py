@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parley.addresses import Address
 from parley.contracts import (
     AgentActed,
     Channel,
@@ -20,7 +21,6 @@ from parley.contracts import (
     MessageReceived,
     Purpose,
 )
-from parley_ingest.addresses import Address
 from parley_ingest.merging import Held, Tie, moves, settled
 from parley_router.decide import decide
 from parley_router.merging import parts

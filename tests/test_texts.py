@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_router.josa import PAIRS, ending, particle
-from parley_router.templates import LONGEST, LOOPED, Texts, Unfilled
+from parley.josa import PAIRS, ending, particle
+from parley.templates import LONGEST, LOOPED, Texts, Unfilled
 
 SEOUL = ZoneInfo("Asia/Seoul")
 

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from parley.addresses import CUSTOMER, by_channel
 from parley.contracts import Customer, CustomerActed
 from parley.database import Connection
 from parley_ingest import people
-from parley_ingest.addresses import CUSTOMER, by_channel
 
 CLICKED = "message.clicked"
 

@@ -19,11 +19,11 @@ from parley.channels.shape import Account, Control, Unkeyed
 from parley.channels.shape import Request as Hook
 from parley.channels.shape import Response as Answered
 from parley.express import Answer, Reply, Way, Whole
+from parley.limits import Buckets, caller
 from parley.problem import Problem, limited_body
 from parley.service import Context
 from parley_ingest.door import Door
 from parley_ingest.keys import Keys, Unavailable
-from parley_ingest.limits import Buckets, caller
 from parley_ingest.taking import Taken, taken
 from parley_ingest.together import Together
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from parley.addresses import CUSTOMER, Address, of_customer
 from parley.contracts import Channel, ContactErased, CustomerEvent, Data, LinkMinted
 from parley.database import Connection
 from parley_ingest import joining
-from parley_ingest.addresses import CUSTOMER, Address, of_customer
 
 ERASED = "customer.erased"
 NOBODY = UUID(int=0)

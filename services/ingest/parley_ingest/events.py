@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from parley import customerevents, wire
+from parley.addresses import normalised
 from parley.contracts import CustomerEvent, Envelope
 from parley.problem import Problem, authorise, limited_body
 from parley.service import Context
 from parley_ingest import merging
-from parley_ingest.addresses import normalised
 from parley_ingest.door import Door
 from parley_ingest.edge import Limits
 

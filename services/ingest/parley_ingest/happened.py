@@ -7,10 +7,10 @@ from datetime import datetime
 import orjson
 from pydantic import ValidationError
 
+from parley.addresses import normalised
 from parley.channels.shape import Happened, Item
 from parley.contracts import CustomerEvent
 from parley_ingest import merging
-from parley_ingest.addresses import normalised
 
 
 def customer_event(item: Item, received_at: datetime) -> CustomerEvent | None:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from parley.addresses import Address
 from parley.contracts import CustomerEvent
 from parley.database import Connection
 from parley_ingest import joining, merging, people
-from parley_ingest.addresses import Address
 from parley_ingest.merging import Move
 
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import asyncpg
 
+from parley.addresses import Address
 from parley.contracts import ContactMerged
 from parley.database import Connection
 from parley_ingest import merging
-from parley_ingest.addresses import Address
 from parley_ingest.merging import Held, Move, Tie
 
 LOCK = 1_181_774_955

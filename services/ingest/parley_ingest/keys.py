@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from parley_ingest.limits import Buckets
+from parley.limits import Buckets
 
 log = structlog.get_logger()
 

@@ -18,9 +18,9 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from parley.addresses import CUSTOMER, Address, channels, normalised, of_customer
 from parley.contracts import Channel, ContactMerged, ContactParted, Customer, CustomerEvent
 from parley.wire import in_words, natural_id
-from parley_ingest.addresses import CUSTOMER, Address, channels, normalised, of_customer
 
 IDENTIFIED, MERGED, UNMERGED = "customer.identified", "contacts.merged", "contacts.unmerged"
 NAMES = frozenset({IDENTIFIED, MERGED, UNMERGED})

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from parley import clicktochat, customerevents
+from parley.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Engaged, Happened, Item, Opted, Receipt, Received, Request
 from parley.config import Config
@@ -34,7 +35,6 @@ from parley.optwords import wish
 from parley.step import Arrived, Caused
 from parley.wire import caused_id, made, natural_id
 from parley_ingest import erasing, judge, merging, people, pieces, repeats
-from parley_ingest.addresses import Address, by_channel, normalised, of_customer, scheme
 from parley_ingest.clicks import Click, acted
 from parley_ingest.happened import customer_event
 from parley_ingest.identity import identify
@@ -142,7 +142,8 @@ def meaning(found: Found, contact: UUID | None, reachable: Mapping[UUID, Mapping
         assert account is not None
         yield ReceiptReceived(
             account=account.name, provider_id=item.provider_id, message_id=item.message_id, status=item.status, code=item.code,
-            failure=item.failure, recipient=item.conversation or item.address, watermark=item.watermark, at=item.at or found.at,
+            failure=item.failure, recipient=item.conversation or item.address, watermark=item.watermark,
+            price=item.price, currency=item.currency, segments=item.segments, at=item.at or found.at,
         )  # fmt: skip
         return
     assert contact is not None

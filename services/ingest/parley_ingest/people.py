@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from parley.addresses import CUSTOMER, Address
 from parley.database import Connection
 from parley_ingest import joining
-from parley_ingest.addresses import CUSTOMER, Address, Book
+from parley_ingest.book import Book
 from parley_ingest.merging import EPOCH, Tie
 
 

@@ -25,11 +25,11 @@ from parley import wire
 from parley.bus import Bus, BusUnavailable
 from parley.contracts import Envelope, LinkHit, LinkMinted, Record
 from parley.database import OUTSIDE, Connection
+from parley.limits import caller
 from parley.service import Context
 from parley.step import Arrived, Caused
 from parley_ingest.agents import LONGEST
 from parley_ingest.erasing import NOBODY
-from parley_ingest.limits import caller
 
 HitKind = Literal["opened", "clicked", "unsubscribed"]
 LinkKind = Literal["link", "unsubscribe"]

@@ -17,11 +17,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from parley import wire
+from parley.addresses import normalised
 from parley.contracts import Channel, Customer, CustomerEvent, Envelope
 from parley.database import Connection
 from parley.problem import Problem, authorise, read
 from parley.service import Context
-from parley_ingest.addresses import normalised
 from parley_ingest.door import Door
 from parley_ingest.edge import Limits
 from parley_ingest.merging import IDENTIFIED

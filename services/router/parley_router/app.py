@@ -11,6 +11,7 @@ from parley.config import Tenant
 from parley.contracts import Data, Envelope, MessageReceived
 from parley.keyed import Keyed
 from parley.service import Context, Parts, Service
+from parley.templates import Texts
 from parley_router import api, catalogue, flowapi, services, waiting
 from parley_router.alarm import Alarm
 from parley_router.caller import Caller
@@ -22,7 +23,6 @@ from parley_router.meaning import Meanings
 from parley_router.publishing import Making, Publishing
 from parley_router.services import Services
 from parley_router.state import ContactState, labels
-from parley_router.templates import Texts
 from parley_router.versions import Resolved
 
 log = structlog.get_logger()

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from parley import yamlfile
 from parley.contracts import Choice, ConsentState, Purpose
+from parley.templates import Texts
 from parley.yamlfile import ConfigError
 from parley_router.checks import every
 from parley_router.daytime import DAY
@@ -17,7 +18,6 @@ from parley_router.flow import Flow
 from parley_router.language import plain, spoken
 from parley_router.state import Position
 from parley_router.steps import Ask, Say, Text, Title
-from parley_router.templates import Texts
 
 REGIONS = {
     "ko": "KR",

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from parley.contracts import CallReturned
+from parley.templates import Unfilled
 from parley_router import returning
 from parley_router.conditions import holds
 from parley_router.flow import Flow
@@ -16,7 +17,6 @@ from parley_router.saying import KEPT, told
 from parley_router.state import ContactState, Position
 from parley_router.stepping import answer, answered, go, left, waiting_for_answer, walked
 from parley_router.steps import Ask, Booked, Wait
-from parley_router.templates import Unfilled
 from parley_router.walk import CARE, Escalated, Scene, Walk, resumed, started
 from parley_router.wanting import offer
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from parley.contracts import CallReturned, Content
+from parley.templates import Unfilled
 from parley_router.conditions import find
 from parley_router.saying import KEPT, say
 from parley_router.stepping import go, walked
 from parley_router.steps import Asking, Booked, Call, Recommend, Reply
-from parley_router.templates import Unfilled
 from parley_router.walk import CARE, Escalated, Walk
 from parley_router.wanting import ask_outside, book, offer
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
+from parley.templates import Unfilled
 from parley_router import daytime
 from parley_router.answers import fitting
 from parley_router.conditions import holds
 from parley_router.saying import KEPT, cards_of, rendered, told
 from parley_router.state import Frame, Watched
 from parley_router.steps import Ask, Booked, Branch, Call, Consent, Do, End, Escalate, Go, Goal, Recommend, Reply, Say, Set, Split, Tagged, Wait
-from parley_router.templates import Unfilled
 from parley_router.walk import Agreed, Escalated, Left, Walk, drawn, variant_of
 from parley_router.wanting import ask_outside
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from parley.contracts import Content
-from parley_router.filters import Encoded
+from parley.filters import Encoded
 from parley_router.language import spoken
 from parley_router.saying import rendered, say
 from parley_router.state import Wanted

@@ -95,7 +95,7 @@ class Customer:
 
     @property
     def contact(self) -> UUID:
-        """The contact that ingest makes of this address (see `parley_ingest.addresses`)."""
+        """The contact that ingest makes of this address (see `parley.addresses`)."""
         return wire.natural_id("contact", TENANT, "phone", self.address)
 
 

@@ -18,12 +18,12 @@ import orjson
 from parley.channels import webchat
 from parley.channels.shape import Account
 from parley.channels.shape import Request as Hook
+from parley.limits import Buckets
 from parley.service import Context
 from parley_ingest.chat import history
 from parley_ingest.chat.frames import Frame, Line, Marked, Ping, Said, Typing
 from parley_ingest.chat.history import Chat
 from parley_ingest.door import Door
-from parley_ingest.limits import Buckets
 from parley_ingest.taking import taken
 
 MESSAGES, MESSAGES_AT_ONCE = 1.0, 10.0

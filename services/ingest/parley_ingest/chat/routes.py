@@ -25,6 +25,7 @@ from parley.channels.shape import Account, Forged, Malformed
 from parley.channels.shape import Request as Hook
 from parley.channels.text import document, string
 from parley.contracts import Content
+from parley.limits import Buckets, caller
 from parley.problem import Problem, limited_body
 from parley.service import Context, Worker
 from parley.wire import in_words
@@ -36,7 +37,6 @@ from parley_ingest.chat.sockets import Sockets
 from parley_ingest.chat.visitors import Visitors
 from parley_ingest.door import Door
 from parley_ingest.edge import Limits
-from parley_ingest.limits import Buckets, caller
 
 WAIT = 25.0
 """Seconds that a long poll is held at most: proxies cut what is silent for 30."""

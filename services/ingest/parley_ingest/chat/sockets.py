@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from parley import problem
 from parley.channels.shape import Account
 from parley.database import OUTSIDE
+from parley.limits import caller
 from parley.problem import Problem
 from parley.service import Context
 from parley_ingest.chat import frames, history
@@ -25,7 +26,6 @@ from parley_ingest.chat.deeds import Deeds, TooFast
 from parley_ingest.chat.frames import Line, Ping
 from parley_ingest.chat.history import AT_ONCE, Chat
 from parley_ingest.chat.live import Ear, Live
-from parley_ingest.limits import caller
 
 log = structlog.get_logger()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from parley.templates import Texts
 from parley_router.checks import law, names, paths, starts, texts
 from parley_router.checks.around import Around
 from parley_router.checks.complaint import Complaint, Level, Place, listed, near
 from parley_router.flow import Flow
-from parley_router.templates import Texts
 
 __all__ = ["Complaint", "Level", "Place", "complaints", "every"]
 

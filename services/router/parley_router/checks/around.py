@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from parley.templates import Texts
 from parley_router.flow import Flow
 from parley_router.language import plain
 from parley_router.steps import AnyStep, Ask, Booked, Call, Do, Recommend, Set, Wait, targets
-from parley_router.templates import Texts
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from parley import yamlfile
 from parley.config import AccountsFile, TenantEntry
+from parley.templates import Texts
 from parley.yamlfile import ConfigError, Lines
 from parley_router import catalogue, services
 from parley_router.catalogue import Book, Meaning, Read
 from parley_router.checks import Level, every
 from parley_router.flow import Flow
-from parley_router.templates import Texts
 from parley_router.tools.understood import Examples, Faq
 
 if TYPE_CHECKING:

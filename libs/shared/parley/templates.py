@@ -19,7 +19,7 @@ from liquid.token import Token
 from liquid.undefined import Undefined
 from liquid.utils import ReadOnlyChainMap
 
-from parley_router.filters import FILTERS
+from parley.filters import FILTERS
 
 CLOCK = ("date",)
 """Filters that can read the clock (`'now' | date`): what is said depends on what is known alone, so they are left out."""

@@ -1,9 +1,8 @@
-"""Addresses in their normal form, and whose they are: pure rules over a book of known addresses."""
+"""Addresses in their normal form, and the contact that a stranger with them becomes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
@@ -65,51 +64,10 @@ def of_customer(tenant: str, customer: Customer) -> tuple[Address, ...]:
     return (*own, *(Address(tenant, scheme(channel, address), address) for channel, address in sorted(customer.addresses.items())))
 
 
-@dataclass
-class Book:
-    """Who has which address: what the database knows, and what a batch adds to it. `customers`: the contacts that have a customer's id."""
-
-    known: dict[Address, UUID]
-    customers: set[UUID] = field(default_factory=set)
-    added: dict[Address, UUID] = field(default_factory=dict)
-    founders: set[Address] = field(default_factory=set)
-    """Of those added the ones that a new contact was made for."""
-    together: list[tuple[Address, Address]] = field(default_factory=list)
-    """Pairs that are one contact's because they were named together."""
-    joins: list[tuple[Address, Address]] = field(default_factory=list)
-    """A known customer's id and a known address of somebody without one, named together: the two contacts are one person."""
-
-    def contact(self, addresses: Sequence[Address]) -> UUID:
-        """The contact with any of `addresses`, the first that is known; else a new one. Addresses not known yet become theirs.
-
-        An address of somebody with another customer's id stays with them: joining such two takes an explicit event. The id of a new contact is
-        made from its first address, so that two normalisers that see the same stranger make the same contact.
-        """
-        first = addresses[0]
-        found = next((one for one in addresses if one in self.known and not self._another(first, one)), None)
-        contact = self.known[found] if found is not None else natural_id("contact", *first)
-        for one in addresses:
-            if one not in self.known:
-                self.known[one] = self.added[one] = contact
-                self._noted(first, one, found)
-            elif self.known[one] != contact and first.scheme == CUSTOMER and self.known[one] not in self.customers:
-                self.joins.append((first, one))
-                self.customers.add(self.known[one])
-        return contact
-
-    def _another(self, first: Address, one: Address) -> bool:
-        """Whether `one` is of somebody else for sure: the event names a customer's id that nobody knows, and they have one."""
-        return first.scheme == CUSTOMER and first not in self.known and self.known[one] in self.customers
-
-    def _noted(self, first: Address, one: Address, found: Address | None) -> None:
-        if one is not first:
-            self.together.append((first, one))
-        elif found is not None:
-            self.together.append((found, one))
-        else:
-            self.founders.add(one)
-        if one.scheme == CUSTOMER:
-            self.customers.add(self.known[one])
+def founded(addresses: Sequence[Address]) -> UUID:
+    """The id of the contact that is made for somebody of whom none of `addresses` is known: from the first of them, so that all who see the same stranger
+    make the same contact."""
+    return natural_id("contact", *addresses[0])
 
 
 def channels(kind: str) -> tuple[Channel, ...]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from liquid.filter import with_context
 from liquid.undefined import is_undefined
 
-from parley_router.josa import particle
+from parley.josa import particle
 
 WHOLE = frozenset(["KRW", "JPY", "VND", "CLP", "ISK", "XAF", "XOF", "XPF", "PYG", "RWF", "UGX", "BIF", "DJF", "GNF", "KMF", "VUV"])
 """Currencies without a smaller unit (ISO 4217)."""
