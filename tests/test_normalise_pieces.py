@@ -92,9 +92,9 @@ def raw(sender: str, words: bytes, connection: str = "a", sequence: int = 1, at:
 
 def part(sender: str, text: str, place: int, **more: object) -> Envelope:
     """One of the parts of a text, as a phone sends it."""
-    alphabet, parts = gsm.encoded(text)
-    words = gsm.header(9, len(parts), place + 1) + parts[place]
-    return raw(sender, words, sequence=100 + place, esm_class=0x40, data_coding=8 if alphabet == "ucs2" else 0, **more)
+    sms = gsm.encoded(text)
+    words = gsm.header(9, len(sms.parts), place + 1) + sms.parts[place]
+    return raw(sender, words, sequence=100 + place, esm_class=0x40, data_coding=8 if sms.alphabet == "ucs2" else 0, **more)
 
 
 def texts(shared, ingest, sender: str, *events: Envelope) -> list[str | None]:

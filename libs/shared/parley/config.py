@@ -17,7 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from parley import yamlfile
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Connected, Source
+from parley.channels.nationals import NUMBERS
+from parley.channels.shape import Account, Connected, Counting, Source
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
@@ -53,6 +54,18 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
+def _base(text: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", text):
+        raise ValueError(f"links stand below an address as https://go.shop.example, without a query; not {text!r}")
+    return text.rstrip("/")
+
+
+def _alphabet(text: str) -> str:
+    if text not in NUMBERS:
+        raise ValueError(f"there is no national table of {text!r}; there are {', '.join(NUMBERS)}")
+    return text
+
+
 Reference = Annotated[str, AfterValidator(_reference)]
 
 
@@ -64,6 +77,7 @@ class TenantEntry(_Entry):
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     daytime: tuple[Annotated[str, StringConstraints(pattern=CLOCK)], Annotated[str, StringConstraints(pattern=CLOCK)]] = ("08:00", "21:00")
     languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] = Field(default=("en",), min_length=1)
+    links: Annotated[str, AfterValidator(_base)] | None = None
 
 
 class AccountEntry(_Entry):
@@ -80,6 +94,8 @@ class AccountEntry(_Entry):
     base_url: str | None = None
     known_as: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     honours_keys: bool | None = None
+    alphabets: tuple[Annotated[str, AfterValidator(_alphabet)], ...] = ()
+    plainer: bool = False
 
 
 class KeyEntry(_Entry):
@@ -103,6 +119,8 @@ class Tenant:
     languages: tuple[str, ...]
     daytime: tuple[time, time] = (time(8), time(21))
     """Between these, by the clock of each contact, we may speak on our own; the same time twice: always."""
+    links: str | None = None
+    """The tenant's own address for tracked links, which leads to ingest; None: the one of `PARLEY_LINKS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +185,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
-    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end))
+    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links)
 
 
 def public(directory: Path) -> Mapping[str, Account]:
@@ -194,6 +212,8 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         known_as=entry.known_as,
         requests=_per_second(entry.requests) if entry.requests else None,
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
+        alphabets=entry.alphabets,
+        plainer=entry.plainer,
     )
 
 
@@ -219,6 +239,8 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
             complain(("accounts", key, "credentials"), f"{account.provider} also needs {', '.join(missing)}")
         elif isinstance(provider, Connected) and (fault := provider.address_fault(account.base_url)) is not None:
             complain(("accounts", key, "base_url"), fault)
+        elif account.alphabets and not isinstance(provider, Counting):
+            complain(("accounts", key, "alphabets"), f"{account.provider} chooses the alphabet itself: national tables are for smpp")
     for key, entry in entries.keys.items():
         if entry.tenant not in entries.tenants:
             complain(("keys", key, "tenant"), f"there is no tenant {entry.tenant!r}; known: {', '.join(entries.tenants)}")

@@ -27,7 +27,8 @@ from parley.channels import (
     webchat,
     webpush,
 )
-from parley.channels.shape import Provider
+from parley.channels.shape import Account, Counting, Provider
+from parley.contracts import Content
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "twilio": twilio,
@@ -50,3 +51,9 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "webchat": webchat,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""
+
+
+def units(content: Content, account: Account) -> int:
+    """What the message costs of the account's rate, in the provider's unit; at least 1."""
+    provider = PROVIDERS[account.provider]
+    return max(1, provider.counted(content, account) if isinstance(provider, Counting) else provider.segments(content))

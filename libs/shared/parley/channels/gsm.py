@@ -5,10 +5,13 @@ Sources: 3GPP TS 23.038 (alphabet, coding groups), TS 23.040 (user data header),
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+from parley.channels import nationals
+from parley.channels.graphemes import clusters
 from parley.channels.text import storable
 
 TABLE = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -16,15 +19,10 @@ TABLE = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%
 EXTENSION = {0x0A: "\f", 0x14: "^", 0x28: "{", 0x29: "}", 0x2F: "\\", 0x3C: "[", 0x3D: "~", 0x3E: "]", 0x40: "|", 0x65: "€"}
 """The table behind an escape."""
 ESCAPE = 0x1B
-_OCTETS = {one: bytes([place]) for place, one in enumerate(TABLE) if place != ESCAPE} | {
-    one: bytes([ESCAPE, place]) for place, one in EXTENSION.items()
-}
 
 Alphabet = Literal["gsm", "ucs2"]
-ALONE: dict[Alphabet, int] = {"gsm": 160, "ucs2": 140}
-"""Octets of a message that stands alone; of GSM 03.38 one octet is a septet."""
-PART: dict[Alphabet, int] = {"gsm": 153, "ucs2": 134}
-"""Octets of a part: what a header of six octets leaves."""
+OCTETS = 140
+"""What one message holds, its header among it; eight septets of GSM 03.38 in seven of them. The parts below have an octet for a septet, as SMPP writes them."""
 MOST = 255
 """Parts of one message: the header counts them in an octet."""
 
@@ -36,6 +34,28 @@ BINARY = frozenset({2, 4, 9})
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """The national tables that a message is written in, by their number: in place of the basic table, and of the extension. 0: neither."""
+
+    locking: int = 0
+    single: int = 0
+
+    @property
+    def elements(self) -> bytes:
+        """What the header says of them (TS 23.040, 9.2.3.24.15 and 16)."""
+        return bytes([0x24, 1, self.single] if self.single else []) + bytes([0x25, 1, self.locking] if self.locking else [])
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """A text as octets, in parts without their headers."""
+
+    alphabet: Alphabet
+    parts: tuple[bytes, ...]
+    shift: Shift = Shift()
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a user data header says of concatenation: an 8-bit reference or a 16-bit one, of how many parts this is which."""
 
@@ -44,14 +64,23 @@ class Header:
     number: int
 
 
-def encoded(text: str) -> tuple[Alphabet, list[bytes]]:
-    """The text as octets, cut into parts that no character crosses; GSM 03.38 where that holds it, else UCS-2 with surrogates."""
-    characters = [_OCTETS.get(one) for one in text]
-    alphabet: Alphabet = "ucs2" if None in characters else "gsm"
-    octets = [one.encode("utf-16-be", "replace") for one in text] if alphabet == "ucs2" else [one for one in characters if one is not None]
-    if sum(map(len, octets)) <= ALONE[alphabet]:
-        return alphabet, [b"".join(octets)]
-    return alphabet, list(_cut(octets, PART[alphabet]))
+def encoded(text: str, alphabets: Iterable[str] = ()) -> Sms:
+    """The text in as few parts as it takes, cut between what is read as one character wherever a part holds that: in GSM 03.38, else in UCS-2 with surrogates.
+
+    `alphabets`: languages whose national tables the operator takes. One is used where that saves a part, and only then: every phone reads UCS-2.
+    """
+    basic = _written(text, Shift())
+    if basic is not None:
+        return basic
+    ucs2 = Sms("ucs2", _parts(text, _utf_16, OCTETS, OCTETS - len(header(0, 2, 1))))
+    shifts = [shift for one in alphabets for shift in _shifts(nationals.NUMBERS[one])]
+    nationally = [found for shift in shifts if (found := _written(text, shift)) is not None]
+    return min([ucs2, *nationally], key=lambda one: (len(one.parts), one.alphabet == "gsm", sum(map(len, one.parts))))
+
+
+def segments(text: str, alphabets: Iterable[str] = ()) -> int:
+    """How many parts `encoded` makes."""
+    return len(encoded(text, alphabets).parts)
 
 
 def decoded(body: bytes, coding: int) -> str | None:
@@ -85,15 +114,63 @@ def headed(body: bytes) -> tuple[Header | None, bytes]:
     return found, body[end:]
 
 
-def header(reference: int, total: int, number: int) -> bytes:
-    """The header of a part, with an 8-bit reference."""
-    return bytes([5, 0, 3, reference, total, number])
+def header(reference: int, total: int, number: int, shift: Shift = Shift()) -> bytes:
+    """The header of a part: an 8-bit reference where there are several, and the national tables; empty where there is nothing to say."""
+    elements = (bytes([0x00, 3, reference, total, number]) if total > 1 else b"") + shift.elements
+    return bytes([len(elements)]) + elements if elements else b""
 
 
-def _cut(octets: list[bytes], room: int) -> Iterator[bytes]:
+def _shifts(number: int) -> Iterator[Shift]:
+    yield Shift(single=number)
+    if _table(Shift(number)):
+        yield from (Shift(number), Shift(number, number))
+
+
+@cache
+def _table(shift: Shift) -> Mapping[str, bytes]:
+    """The octets of each character; empty where there is no such locking table. Of two places the shorter counts, then the first."""
+    languages = {number: one for one, number in nationals.NUMBERS.items()}
+    basic = nationals.locking(languages[shift.locking], TABLE) if shift.locking else dict(enumerate(TABLE))
+    if basic is None:
+        return {}
+    behind = nationals.single(languages[shift.single]) if shift.single else EXTENSION
+    found = {behind[place]: bytes([ESCAPE, place]) for place in sorted(behind, reverse=True)}
+    return found | {basic[place]: bytes([place]) for place in sorted(basic, reverse=True) if place != ESCAPE}
+
+
+def _written(text: str, shift: Shift) -> Sms | None:
+    """The text in GSM 03.38; None where it has other characters."""
+    table = _table(shift)
+    if not table.keys() >= set(text):
+        return None
+    return Sms("gsm", _parts(text, table.__getitem__, _septets(header(0, 1, 1, shift)), _septets(header(0, 2, 1, shift))), shift)
+
+
+def _septets(head: bytes) -> int:
+    """Septets that a header leaves; it is filled up to a whole one."""
+    return (OCTETS - len(head)) * 8 // 7
+
+
+def _utf_16(one: str) -> bytes:
+    return one.encode("utf-16-be", "replace")
+
+
+def _parts(text: str, octets: Callable[[str], bytes], alone: int, room: int) -> tuple[bytes, ...]:
+    whole = b"".join(map(octets, text))
+    return (whole,) if len(whole) <= alone else tuple(_cut(_units(text, octets, room), room))
+
+
+def _units(text: str, octets: Callable[[str], bytes], room: int) -> Iterator[bytes]:
+    """What stays together: all that is read as one character where a part holds it, else each of its own."""
+    for cluster in clusters(text):
+        one = b"".join(map(octets, cluster))
+        yield from [one] if len(one) <= room else map(octets, cluster)
+
+
+def _cut(units: Iterable[bytes], room: int) -> Iterator[bytes]:
     part: list[bytes] = []
     held = 0
-    for one in octets:
+    for one in units:
         if held + len(one) > room:
             yield b"".join(part)
             part, held = [], 0

@@ -59,6 +59,10 @@ class Account:
     """Requests a second that its webhook takes; None: as many as any account's."""
     known_as: str | None = None
     """What customers know it by, where that is not `sender`: a phone number, a bot's or a page's name, the page with the web chat."""
+    alphabets: tuple[str, ...] = ()
+    """Languages whose national tables of GSM 03.38 the operator takes (see `channels.nationals`)."""
+    plainer: bool = False
+    """A text that a few typographic characters put beyond the GSM alphabet is sent without them (see `channels.plainer`)."""
 
     def secret(self, name: str) -> str:
         """The newest value of a credential. Raises KeyError with a sentence when it is not configured."""
@@ -228,6 +232,8 @@ class Outgoing:
     """The access token of the account, where the provider wants one that is fetched first (see `TokenProvider`)."""
     unsubscribe_url: str | None = None
     """Where one POST unsubscribes without a question (RFC 8058). E-mail carries it in its headers."""
+    opened_url: str | None = None
+    """A picture of nothing that counts an open. E-mail carries it where it has HTML."""
     valid_for: timedelta | None = None
     """How long from `at` the message is of use: a provider that can be told so gives up then. None: as long as the provider tries."""
 
@@ -291,7 +297,16 @@ class Provider(Protocol):
         ...
 
     def segments(self, content: Content) -> int:
-        """What the message costs of the rate, in `UNIT`; at least 1."""
+        """What the message costs of the rate, in `UNIT`; at least 1. Of an account, `channels.units` tells."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """What a provider module offers beside that, where what a message costs hangs on the account too: on the national tables that its operator takes."""
+
+    def counted(self, content: Content, account: Account) -> int:
+        """As `segments`, over this account."""
         ...
 
 

@@ -18,7 +18,6 @@ from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed,
 from parley.channels.smpp_link import Link
 from parley.channels.smpp_pdu import Address, Delivered
 from parley.channels.text import phone, said, written_out
-from parley.channels.text import segments as sms_segments
 from parley.contracts import Channel, Content, ReceiptStatus
 from parley.failures import Class, Outcome
 
@@ -94,18 +93,18 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     text = _text(message.content)
     if not text:
         raise ValueError("an SMS needs a text: this message has none, and an operator knows no templates")
-    alphabet, parts = gsm.encoded(text)
-    if len(parts) > gsm.MOST:
-        raise ValueError(f"the text takes {len(parts)} parts; an SMS has {gsm.MOST} at most")
-    source, reference = _source(account), message.message_id.bytes[-1]
-    seconds = message.seconds(*VALID)
+    sms = gsm.encoded(text, account.alphabets)
+    total = len(sms.parts)
+    if total > gsm.MOST:
+        raise ValueError(f"the text takes {total} parts; an SMS has {gsm.MOST} at most")
+    source, reference, seconds = _source(account), message.message_id.bytes[-1], message.seconds(*VALID)
     valid_for = None if seconds is None else timedelta(seconds=seconds)
-    heads = [gsm.header(reference, len(parts), number) for number in range(1, len(parts) + 1)] if len(parts) > 1 else [b""]
+    heads = [gsm.header(reference, total, number, sms.shift) for number in range(1, total + 1)]
     return [
         HttpRequest(
-            METHOD, account.base_url or "", {}, wire.submit(source, destination[1:], alphabet, head + part, udh=bool(head), valid_for=valid_for)
+            METHOD, account.base_url or "", {}, wire.submit(source, destination[1:], sms.alphabet, head + part, udh=bool(head), valid_for=valid_for)
         )
-        for head, part in zip(heads, parts, strict=True)
+        for head, part in zip(heads, sms.parts, strict=True)
     ]
 
 
@@ -128,7 +127,12 @@ def failure(status: int) -> Class:
 
 
 def segments(content: Content) -> int:
-    return max(1, sms_segments(_text(content)))
+    """Without national tables; with those of an account it is never more (`counted`)."""
+    return gsm.segments(_text(content))
+
+
+def counted(content: Content, account: Account) -> int:
+    return gsm.segments(_text(content), account.alphabets)
 
 
 def address_fault(base_url: str | None) -> str | None:

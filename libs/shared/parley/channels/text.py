@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import orjson
 
+from parley.channels.graphemes import border
 from parley.channels.shape import Malformed, Response
 from parley.contracts import Choice, Content, Location
 
@@ -23,7 +24,8 @@ GSM_EXTENSION = frozenset("^{}\\[~]|€\f")
 
 
 def segments(text: str) -> int:
-    """SMS segments of a text: 160 septets or 70 UTF-16 units alone, 153 or 67 a part; a character is never cut (3GPP TS 23.038, 23.040)."""
+    """SMS segments of a text that the provider cuts: 160 septets or 70 UTF-16 units alone, 153 or 67 a part; a code point is never cut (3GPP TS 23.038,
+    23.040). Who cuts by himself counts his parts (`gsm.segments`)."""
     if all(one in GSM or one in GSM_EXTENSION for one in text):
         return _parts([2 if one in GSM_EXTENSION else 1 for one in text], 160, 153)
     return _parts([2 if ord(one) > 0xFFFF else 1 for one in text], 70, 67)
@@ -48,8 +50,8 @@ def written_out(content: Content) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """The text within `limit` characters; what is cut shows."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    """The text within `limit` characters; what is cut shows, and nothing that is read as one character is parted."""
+    return text if len(text) <= limit else text[: border(text, limit - 1)].rstrip() + "…"
 
 
 def phone(text: object) -> str | None:
@@ -166,14 +168,21 @@ def tapped(payload: object, label: object) -> Choice | None:
 
 
 def pieces(text: str, limit: int) -> list[str]:
-    """The text in pieces of at most `limit` characters, cut at a line, else at a blank, else anywhere; [] for an empty text."""
+    """The text in pieces of at most `limit` characters, cut at a line, else at a blank, else between what is read as one character; [] for an empty text."""
     found: list[str] = []
     while len(text) > limit:
-        head = text[: limit + 1]
-        cut = max(head.rfind("\n"), 0) or max(head.rfind(" "), 0) or limit
+        cut = _last(text, "\n", limit) or _last(text, " ", limit) or border(text, limit)
         found.append(text[:cut])
         text = text[cut:].lstrip() if text[cut].isspace() else text[cut:]
     return [*found, text] if text else found
+
+
+def _last(text: str, sign: str, limit: int) -> int:
+    """The place of the last sign up to `limit` that carries no mark; 0 for none."""
+    place = text.rfind(sign, 0, limit + 1)
+    while place > 0 and border(text, place + 1) != place + 1:
+        place = text.rfind(sign, 0, place)
+    return max(place, 0)
 
 
 def fitting(text: str, units: int) -> int:

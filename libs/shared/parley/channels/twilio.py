@@ -19,11 +19,11 @@ from uuid import UUID
 import orjson
 
 from parley import crypto
+from parley.channels import gsm
 from parley.channels.cards import unfolded
 from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import form_fields, located, mapping, phone, pieces, retry_after, said, storable, tapped, whole, written_out
-from parley.channels.text import segments as sms_segments
 from parley.contracts import Channel, ConsentState, Content, Media, ReceiptStatus
 from parley.failures import Class, Outcome
 
@@ -175,9 +175,10 @@ def failure(code: int, status: int = 400) -> Class:
 
 
 def segments(content: Content) -> int:
-    """Segments of all messages that the content takes; one with media counts as one, and so does a template, whose text only Twilio knows."""
+    """Segments of all messages that the content takes, cut where Twilio's own calculator cuts; one with media counts as one, and so does a template, whose
+    text only Twilio knows."""
     return sum(
-        1 if any(name != "Body" for name, _ in fields) else sms_segments(fields[0][1])
+        1 if any(name != "Body" for name, _ in fields) else gsm.segments(fields[0][1])
         for fields in _bodies(unfolded(content, pictures=False), MAX_MEDIA)
     )
 

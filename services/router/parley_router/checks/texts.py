@@ -121,8 +121,8 @@ def segments(step: AnyStep, words: str, language: str, *, whole: bool = True) ->
         for one in (step.cards if isinstance(step, Say) and whole else ())
     )
     text = written_out(unfolded(Content(text=_counted(words), choices=choices, cards=cards), pictures=False))
-    alphabet, parts = gsm.encoded(text)
-    return len(parts), alphabet, len(text)
+    sms = gsm.encoded(text)
+    return len(sms.parts), sms.alphabet, len(text)
 
 
 def _said(text: Mapping[str, str], language: str) -> str:
