@@ -43,6 +43,10 @@ class Metrics:
     calls: Counter = field(init=False)
     call_seconds: Histogram = field(init=False)
     flows_refused: Gauge = field(init=False)
+    webhooks: Gauge = field(init=False)
+    webhook_posts: Counter = field(init=False)
+    webhook_seconds: Histogram = field(init=False)
+    webhook_late_seconds: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         def counter(name: str, meaning: str, labels: Sequence[str]) -> Counter:
@@ -92,6 +96,14 @@ class Metrics:
             "calls": counter("calls", "Calls that flows asked for, by how they ended; `again` is tried once more", ("service", "outcome")),
             "call_seconds": histogram("call_seconds", "Time of one call that a flow asked for", ("service",), LATENCY),
             "flows_refused": gauge("flows_refused", "Files of flows that are refused, while the last good version stays in force", ()),
+            "webhooks": gauge("webhooks", "Webhooks of tenants that work, that fail since their last success, and that are disabled", ("state",)),
+            "webhook_posts": counter(
+                "webhook_posts", "Calls to tenants' webhooks: `sent`, `due` (tried again) or `failed` (the last try)", ("state",)
+            ),
+            "webhook_seconds": histogram("webhook_seconds", "Time of one call to a webhook", (), LATENCY),
+            "webhook_late_seconds": gauge(
+                "webhook_late_seconds", "How long the oldest post that is due at a webhook that works waits for its call", ()
+            ),
         }
         for name, metric in catalogue.items():
             object.__setattr__(self, name, metric)

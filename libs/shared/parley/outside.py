@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
@@ -104,6 +105,44 @@ class Fixed(AbstractResolver):
         ]  # fmt: skip
 
     async def close(self) -> None: ...
+
+
+class Guarded(AbstractResolver):
+    """For a client that keeps its connections: each one is made to an address that was looked at right before, and none to one that is not public.
+
+    `trusted`: hosts that may stand anywhere. A host that is an address already is not resolved by the client: see `literal`.
+    """
+
+    def __init__(self, addresses: Lookup = lookup, trusted: frozenset[str] = frozenset()) -> None:
+        self._addresses, self._trusted = addresses, trusted
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[Any]:
+        where = await self._addresses(host, port)
+        if host not in self._trusted:
+            check(host, where)
+        return await Fixed(where).resolve(host, port, family)
+
+    async def close(self) -> None: ...
+
+
+def literal(target: URL) -> None:
+    """Raises `Refused` where the host is itself an address, and not a public one."""
+    host = target.raw_host or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return
+    check(host, [host])
+
+
+async def beginning(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The first bytes of what an answer holds, `limit` at most; the rest is not read."""
+    found = bytearray()
+    async for part in answer.content.iter_any():
+        found += part
+        if len(found) >= limit:
+            break
+    return bytes(found[:limit])
 
 
 async def _answer(url: URL, method: str, headers: Mapping[str, str], resolver: Fixed, bounds: Bounds) -> Response:

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     dead_streak: int = Field(default=100, ge=1, description="Dead letters in a row after which a stage stops.")
     dead_ratio: float = Field(default=0.5, gt=0, le=1, description="Share of dead letters among the last 1,000 events at which a stage stops.")
     call_timeout: float = Field(default=20.0, gt=0, description="Seconds after which a call to a provider without an answer is given up as unknown.")
+    webhooks_local: Literal["on", "off"] = Field(
+        default="off",
+        description="Whether tenants' webhooks may stand on this machine, over http, for trying them out; never where tenants are others.",
+    )
     drain: float = Field(default=20.0, gt=0, description="Seconds that a stop or a revoke waits for the running step.")
     stuck: float = Field(default=60.0, gt=0, description="Seconds without progress, while there is lag, after which /readyz fails.")
     log: Literal["json", "console", "auto"] = Field(default="auto", description="Form of the log; auto: console on a terminal.")
