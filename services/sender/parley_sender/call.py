@@ -26,7 +26,9 @@ log = structlog.get_logger()
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
 CONNECT = 10.0
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+NEVER_SENT = (
+    aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ServerFingerprintMismatch,
+)  # fmt: skip
 NEVER_SENT_2 = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 """No byte has left: the message can be tried again without doubt."""
 
@@ -145,11 +147,12 @@ async def calls(context: Context) -> AsyncIterator[Calls]:
     """The clients, closed at the end."""
     within = context.settings.call_timeout
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)
-    timeout = aiohttp.ClientTimeout(total=within, sock_connect=min(within, CONNECT))
+    connect = min(within / 2, CONNECT)  # over before the call is: else nobody could say that nothing had left
+    timeout = aiohttp.ClientTimeout(total=within, connect=connect)
     limits = httpx.Limits(max_connections=8, keepalive_expiry=60)
     async with (
         aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
-        httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=min(within, CONNECT))) as http2,
+        httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=connect)) as http2,
     ):
         binds = Binds(context, within)
         try:
