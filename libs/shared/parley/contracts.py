@@ -130,7 +130,8 @@ class Card(Frozen):
 class Content(Frozen):
     """What a message says. Links in it are tracked when the message has a campaign.
 
-    `subject` and `html` are read by e-mail alone; where `text` is empty, it is made from `html`.
+    `subject` and `html` are read by e-mail alone; where `text` is empty, it is made from `html`. `plainer`: whether an SMS may be said without typographic
+    characters where that saves a segment; None: as its account says.
     """
 
     text: Text = ""
@@ -140,6 +141,7 @@ class Content(Frozen):
     choices: tuple[Choice, ...] = ()
     template: Template | None = None
     cards: tuple[Card, ...] = ()
+    plainer: bool | None = None
 
 
 class Data(Frozen):
