@@ -10,6 +10,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from parley_sender.notify import call, rows
+from parley_sender.notify.noting import forget_of_contact
 from parley_sender.notify.rows import ALL, EACH, FAILING, LEASE
 from parley_sender.notify.schedule import GIVEN_UP, LASTING, PAUSES
 from tests.conftest import until
@@ -534,14 +535,13 @@ def test_the_gauges_say_how_webhooks_are(settings, run):
 
 def test_what_says_more_of_a_person_goes_with_them(settings, run):
     """The consent with its address goes; that a message was delivered stays."""
-    from parley_sender.notify.noting import forget_of_contact
 
     async def main():
         async with hooks(settings) as one:
             await one.make("http://127.0.0.1:1/", "delivery.*", "consent.*")
             await one.happen(event(delivery(), "d"), event(consent(), "c"), event(consent(contact_id=uuid4()), "other"))
             async with one.context.pool.acquire() as connection:
-                await forget_of_contact(connection, [CONTACT])
+                await forget_of_contact(connection, CONTACT)
             return [row["event_id"] for row in await one.posts()]
 
     assert ["d", "other"] == run(main())

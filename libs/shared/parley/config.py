@@ -25,7 +25,8 @@ from parley.yamlfile import ConfigError
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Scope = Literal[
-    "events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write", "flows:read", "flows:write"
+    "events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write", "flows:read", "flows:write",
+    "webhooks:read", "webhooks:write",
 ]  # fmt: skip
 
 

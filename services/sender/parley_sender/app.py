@@ -8,6 +8,10 @@ from parley_sender import api
 from parley_sender.depth import Depth
 from parley_sender.intake import Intake
 from parley_sender.lanes import Lanes
+from parley_sender.notify import api as webhooks
+from parley_sender.notify import history
+from parley_sender.notify.noting import Noting
+from parley_sender.notify.worker import Posting
 
 
 async def build(context: Context) -> Parts:
@@ -16,7 +20,11 @@ async def build(context: Context) -> Parts:
     if not secret:
         raise SettingsError("PARLEY_SECRET must be set to a long random text, the same for all replicas: codes of tracked links are made from it")
     stage = Intake(context.config, secret.encode(), context.settings.links.rstrip("/"))
-    return Parts(routes=api.routes(context), stages=[stage], workers=[Lanes(context), Depth(context)])
+    return Parts(
+        routes=[*api.routes(context), *webhooks.routes(context), *history.routes(context)],
+        stages=[stage, Noting()],
+        workers=[Lanes(context), Depth(context), Posting(context)],
+    )
 
 
 SERVICE = Service("sender", ("parley", "parley_sender"), build)

@@ -14,6 +14,7 @@ from parley.database import Connection
 from parley.step import Arrived, Caused
 from parley_sender.accept import Delivery
 from parley_sender.ledger import stop_reason, stop_status
+from parley_sender.notify.noting import forget_of_contact
 from parley_sender.receipts import COLUMNS
 
 ERASED = "erased"
@@ -44,6 +45,7 @@ async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, no
             later,
         )
         await _refused(connection, one, data, rows, key)
+        await forget_of_contact(connection, data.contact_id)
         stopped = await _blanked(connection, [row["message_id"] for row in rows], now)
         results += [Caused(one, _changed(row, stopped[row["message_id"]], now)) for row in rows if row["message_id"] in stopped]
     return results

@@ -25,7 +25,7 @@ MOST = 20
 """Webhooks of one tenant: every event that they want is written once for each."""
 SHOWN = ("id", "url", "types", "description", "failing_since", "paused_until", "disabled_at", "disabled_reason", "created_at")
 
-Address = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Types = Annotated[tuple[str, ...], Field(min_length=1, max_length=50)]
 Description = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 

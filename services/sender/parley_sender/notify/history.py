@@ -36,7 +36,7 @@ class Again(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str | None = Field(default=None, min_length=1, max_length=200)
+    id: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
     since: AwareDatetime | None = None
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from parley.contracts import ConsentChanged, ConversationChanged, DeliveryChanged
 from parley.database import Connection
@@ -52,6 +53,6 @@ async def note(connection: Connection, found: Sequence[Told], now: datetime) -> 
     )  # fmt: skip
 
 
-async def forget_of_contact(connection: Connection, contacts: Sequence[str]) -> None:
-    """Drops what says more of erased contacts than their id: addresses, words, properties. What became of messages stays, as elsewhere."""
-    await connection.execute("DELETE FROM webhook_posts WHERE personal = ANY($1::uuid[])", contacts)
+async def forget_of_contact(connection: Connection, contact: UUID) -> None:
+    """Drops what says more of somebody who is erased than their id: addresses, words, properties. What became of messages stays, as elsewhere."""
+    await connection.execute("DELETE FROM webhook_posts WHERE personal = $1", contact)
