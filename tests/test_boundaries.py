@@ -13,7 +13,7 @@ PACKAGES = {
     **{f"parley_{name}": ROOT / f"services/{name}/parley_{name}" for name in ("ingest", "router", "sender", "analytics")},
 }
 ACTING = {
-    "parley": "__main__ bus cli config contractdocs cursor database deadletters eventdocs express history keyed log media outside policies problem referencedocs"
+    "parley": "__main__ approved bus cli config contractdocs cursor database deadletters eventdocs express history keyed log media outside policies problem referencedocs"
     " schemadocs service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
     "parley_ingest": "app clicks chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching"
     " files identity hits joining keys normalise people pieces repeats replay segments spool together tracking unsubscribe verify",
@@ -22,7 +22,6 @@ ACTING = {
     " understand.__main__ understand.asking understand.background understand.endpoint understand.intents understand.learning understand.service"
     " understand.shipped understand.weights",
     "parley_sender": "api app call depth erasing intake lane lanes ledger packs receipts smpp smpp_session"
-    " notify.api notify.call notify.history notify.noting notify.rows notify.worker",
     " notify.api notify.call notify.history notify.noting notify.rows notify.worker",
     "parley_analytics": "api app erasing gauges stage",
 }

@@ -108,13 +108,14 @@ class Location(Frozen):
 class Template(Frozen):
     """A message form approved by the provider beforehand, with its parameters in order: those of the body, and of the header.
 
-    `buttons`: for each button the part of its address that is filled in, empty where it has none.
+    `media`: the file of a header that is one. `buttons`: for each button the part of its address that is filled in, empty where it has none.
     """
 
     name: Name
     language: str
     parameters: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
+    media: Media | None = None
     buttons: tuple[str, ...] = ()
 
 

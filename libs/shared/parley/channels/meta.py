@@ -371,8 +371,8 @@ def _recipient(address: str) -> dict[str, str]:
 def _bodies(content: Content) -> list[dict[str, Any]]:
     """What each WhatsApp message says; never empty. Media first, then the text, the last piece of it with the choices."""
     if content.template is not None:
-        return [_template(content)]
-    files = [{"type": one.kind, one.kind: {"link": one.url} if one.url else {"id": one.provider_id}} for one in content.media]
+        return [template(content)]
+    files = [_file(one) for one in content.media]
     choices = tuple({one.id: one for one in content.choices}.values())
     few = len(choices) <= MAX_ROWS
     cards = [_captioned(one) for one in content.cards]
@@ -380,6 +380,10 @@ def _bodies(content: Content) -> list[dict[str, Any]]:
     if choices and few:  # the question stands below what it asks about
         return [*files, *map(_text, before), *cards, interactive(last, choices)]
     return [*files, *map(_text, before), *([_text(last)] if last or not (files or cards) else []), *cards]
+
+
+def _file(media: Media) -> dict[str, Any]:
+    return {"type": media.kind, media.kind: {"link": media.url} if media.url else {"id": media.provider_id}}
 
 
 def _captioned(card: Card) -> dict[str, Any]:
@@ -445,12 +449,20 @@ def _element(card: Card) -> dict[str, Any]:
     }
 
 
-def _template(content: Content) -> dict[str, Any]:
-    template = content.template
-    assert template is not None
-    parameters = [{"type": "text", "text": one} for one in template.parameters]
-    components = [{"type": "body", "parameters": parameters}] if parameters else []
-    return {"type": "template", "template": {"name": template.name, "language": {"code": template.language}, "components": components}}
+def template(content: Content) -> dict[str, Any]:
+    """The message's template with what fills its parts."""
+    asked = content.template
+    assert asked is not None
+    header, body = [_file(asked.media)] if asked.media else [_filled(one) for one in asked.header], [_filled(one) for one in asked.parameters]
+    components: list[dict[str, Any]] = [{"type": kind, "parameters": some} for kind, some in (("header", header), ("body", body)) if some]
+    components += [
+        {"type": "button", "sub_type": "url", "index": str(place), "parameters": [_filled(one)]} for place, one in enumerate(asked.buttons) if one
+    ]
+    return {"type": "template", "template": {"name": asked.name, "language": {"code": asked.language}, "components": components}}
+
+
+def _filled(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _once(found: list[Item]) -> list[Item]:

@@ -186,7 +186,8 @@ def segments(content: Content) -> int:
 def _bodies(content: Content, media_each: int) -> list[list[tuple[str, str]]]:
     """What each message says, as form fields; never empty. The text stands with the first media."""
     if template := content.template:
-        parameters = {str(place): value for place, value in enumerate(template.parameters, 1)}
+        filled = (*template.header, *template.parameters, *filter(None, template.buttons))  # Twilio numbers through all parts
+        parameters = {str(place): value for place, value in enumerate(filled, 1)}
         return [[("ContentSid", template.name), *([("ContentVariables", orjson.dumps(parameters).decode())] if parameters else [])]]
     texts = [[("Body", piece)] for piece in pieces(written_out(content), MAX_TEXT)]
     urls = [("MediaUrl", media.url) for media in content.media if media.url]

@@ -276,6 +276,8 @@ def _bodies(content: Content, channel: Channel) -> list[dict[str, Any]]:
     """What each message says; never empty. Files first, then the text, the last piece of it with the choices where the channel has any."""
     limit, content = TEXTS.get(channel, TEXTS[Channel.SMS]), unfolded(content, pictures=channel is not Channel.SMS)
     if channel is Channel.WHATSAPP and (template := content.template) is not None:
+        if template.header or template.media or template.buttons:  # its own form has parameters for the body alone
+            return [{"message_type": "custom", "custom": meta.template(content)}]
         said = {"name": template.name, **({"parameters": list(template.parameters)} if template.parameters else {})}
         return [{"message_type": "template", "template": said, "whatsapp": {"policy": "deterministic", "locale": template.language}}]
     if channel is Channel.SMS:  # it carries no files: their addresses do
