@@ -287,16 +287,15 @@ def _contents(content: Content) -> list[dict[str, Any]]:
 
 def _addressed(content: dict[str, Any], key: str, message: Outgoing, account: Account) -> dict[str, Any]:
     """The message with from whom, to whom, under which id, and where reports go."""
-    sender = "sender" if "messageSegments" in content else "from"
     addressed: dict[str, Any] = {
-        sender: account.sender.removeprefix("+"),
+        "sender": account.sender.removeprefix("+"),
         "destinations": [{"to": message.address.removeprefix("+"), "messageId": key}],
         "content": content,
     }
     if (seconds := message.seconds(*VALID)) is not None:
         addressed["options"] = {"validityPeriod": {"amount": seconds, "timeUnit": "SECONDS"}}
     url = _reports(message.receipts_url, account)
-    return {**addressed, **({"webhooks": {"delivery": {"url": url, "intermediateReport": True, "contentType": "application/json"}}} if url else {})}
+    return {**addressed, **({"webhooks": {"delivery": {"url": url, "intermediateReport": True}, "contentType": "application/json"}} if url else {})}
 
 
 def _reports(url: str | None, account: Account) -> str | None:
