@@ -129,6 +129,15 @@ def test_easter(year):
     assert reference(year) == easter(year)
 
 
+def test_nobody_waits_beyond_eight_days():
+    """Where the only hour of a week falls on a holiday, it is asked for again after eight days."""
+    hours = Hours("rare", (*(((),) * 3), ((720, 780),), *(((),) * 3)), Holidays(frozenset({(11, 26)})))
+    now = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+
+    assert now + timedelta(days=8) == opens((hours,), NOWHERE_MORE, now, False)
+    assert datetime(2026, 12, 3, 12, tzinfo=UTC) == opens((hours,), NOWHERE_MORE, now + timedelta(days=1), False)
+
+
 # --- whereabouts -----------------------------------------------------------------------------------------------------------------------
 
 TENANT = ZoneInfo("Asia/Tokyo")
