@@ -256,7 +256,7 @@ def test_what_a_dead_process_was_calling_is_doubtful(desk, keys, end):
         async with desk(honours_keys=keys, rate="1/h").open() as one:
             await one.ask("in doubt")
             await one.ends(queued=1)
-            await one.one.context.pool.execute("UPDATE deliveries SET status = 'calling', attempt = 1, fence = 0")
+            await one.one.context.pool.execute("UPDATE queue SET state = 'calling', attempt = 1, fence = 0, called_at = now()")
             one.account = {"honours_keys": keys}
             one._configure(one.twin)
             await _end(one.one)
@@ -355,8 +355,8 @@ async def _any(found) -> bool:
 
 
 async def _none_queued(one: Desk) -> bool:
-    return not {"queued", "calling"} & set(await one.statuses())
+    return "queued" not in await one.statuses()
 
 
 async def _held(one: Desk) -> bool:
-    return bool(await one.one.context.pool.fetchval("SELECT count(*) FROM deliveries WHERE status = 'queued' AND due_at > requested_at"))
+    return bool(await one.one.context.pool.fetchval("SELECT count(*) FROM queue WHERE state = 'timed'"))

@@ -7,13 +7,13 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import time
+from dataclasses import dataclass, field
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from parley import yamlfile
 from parley.channels import PROVIDERS
@@ -22,6 +22,10 @@ from parley.channels.shape import Account, Connected, Counting, Source
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
+PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
+"""Seconds of the units that rates are written in."""
+WINDOWS = {channel: timedelta(hours=24) for channel in (Channel.WHATSAPP, Channel.MESSENGER, Channel.INSTAGRAM)}
+"""How long after a customer's last word their providers take free text (Meta: customer service window)."""
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Scope = Literal[
@@ -38,7 +42,7 @@ def _zone(name: str) -> str:
 
 def _rate(text: str) -> str:
     number, _, unit = text.partition("/")
-    if unit not in ("s", "min", "h") or not number.replace(".", "", 1).isdigit() or float(number) <= 0:
+    if unit not in PER or not number.replace(".", "", 1).isdigit() or float(number) <= 0:
         raise ValueError(f"a rate is a number and a time, as in 10/s, 20/min or 500/h; not {text!r}")
     return text
 
@@ -81,6 +85,27 @@ class TenantEntry(_Entry):
     links: Annotated[str, AfterValidator(_base)] | None = None
 
 
+class PairEntry(_Entry):
+    """How often the account may write to one recipient."""
+
+    rate: Annotated[str, AfterValidator(_rate)]
+    burst: int = Field(default=1, ge=1)
+
+
+class LimitEntry(_Entry):
+    """What several accounts share at their provider: a rate, or how many different recipients may be written to first in any 24 hours."""
+
+    rate: Annotated[str, AfterValidator(_rate)] | None = None
+    burst: int = Field(default=1, ge=1)
+    recipients: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> LimitEntry:
+        if (self.rate is None) == (self.recipients is None):
+            raise ValueError("a limit has a `rate`, or a number of `recipients` a day: one of them")
+        return self
+
+
 class AccountEntry(_Entry):
     tenant: str
     provider: str
@@ -88,6 +113,10 @@ class AccountEntry(_Entry):
     sender: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     rate: Annotated[str, AfterValidator(_rate)] = "10/s"
     burst: int = Field(default=1, ge=1)
+    limits: tuple[Slug, ...] = ()
+    pair: PairEntry | None = None
+    shares: int = Field(default=1, ge=1, le=64)
+    window: Literal["24h", "none"] | None = None
     requests: Annotated[str, AfterValidator(_rate)] | None = None
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     credentials: dict[str, Reference | tuple[Reference, ...]] = {}
@@ -110,6 +139,7 @@ class AccountsFile(_Entry):
 
     tenants: dict[Slug, TenantEntry]
     accounts: dict[Slug, AccountEntry] = {}
+    limits: dict[Slug, LimitEntry] = {}
     keys: dict[Slug, KeyEntry] = {}
 
 
@@ -134,6 +164,16 @@ class Key:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What several accounts share: `rate` units a second, seen over `per` seconds, or `recipients` in any 24 hours."""
+
+    rate: float = 0.0
+    per: float = 1.0
+    burst: int = 1
+    recipients: int | None = None
+
+
 @dataclass(frozen=True)
 class Config:
     """Tenants, accounts and keys, checked against each other, credentials resolved."""
@@ -141,6 +181,7 @@ class Config:
     tenants: Mapping[str, Tenant]
     accounts: Mapping[str, Account]
     keys: tuple[Key, ...] = ()
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
     def key(self, token: str) -> Key | None:
         """The key that this bearer token is, compared in constant time."""
@@ -181,6 +222,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
             Key(name, one.tenant, frozenset(one.scopes), hashlib.sha256(resolve(("keys", name, "token"), one.token)[0].encode()).digest())
             for name, one in entries.keys.items()
         ),
+        limits={name: _limit(one) for name, one in entries.limits.items()},
     )
 
 
@@ -207,20 +249,37 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         credentials={key: resolve(("accounts", name, "credentials", key), reference) for key, reference in entry.credentials.items()},
         public_url=entry.public_url,
         base_url=entry.base_url.rstrip("/") if entry.base_url else None,
-        rate=_per_second(entry.rate),
+        rate=per_second(entry.rate),
+        per=per(entry.rate),
         burst=entry.burst,
+        limits=entry.limits,
+        pair=(per_second(entry.pair.rate), entry.pair.burst) if entry.pair else None,
+        shares=entry.shares,
+        window=WINDOWS.get(entry.channel) if entry.window is None else timedelta(hours=24) if entry.window == "24h" else None,
         origins=entry.origins,
         known_as=entry.known_as,
-        requests=_per_second(entry.requests) if entry.requests else None,
+        requests=per_second(entry.requests) if entry.requests else None,
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
         alphabets=entry.alphabets,
         plainer=entry.plainer,
     )
 
 
-def _per_second(rate: str) -> float:
+def per_second(rate: str) -> float:
+    """Units a second of a rate as it is written: 10/s, 20/min, 500/h."""
     number, _, unit = rate.partition("/")
-    return float(number) / {"s": 1, "min": 60, "h": 3600}[unit]
+    return float(number) / PER[unit]
+
+
+def per(rate: str) -> float:
+    """The seconds that a rate is of."""
+    return PER[rate.partition("/")[2]]
+
+
+def _limit(entry: LimitEntry) -> Limit:
+    if entry.rate is None:
+        return Limit(recipients=entry.recipients)
+    return Limit(per_second(entry.rate), per(entry.rate), entry.burst)
 
 
 def _check(entries: AccountsFile, name: str, text: str) -> None:
@@ -242,6 +301,13 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
             complain(("accounts", key, "base_url"), fault)
         elif account.alphabets and not isinstance(provider, Counting):
             complain(("accounts", key, "alphabets"), f"{account.provider} chooses the alphabet itself: national tables are for smpp")
+        for place, name in enumerate(account.limits):
+            if name not in entries.limits:
+                complain(("accounts", key, "limits", str(place)), f"there is no limit {name!r}; known: {', '.join(entries.limits) or 'none'}")
+        if account.shares > 1 and account.limits:
+            complain(
+                ("accounts", key, "shares"), "an account in shares has no `limits` in common with others: each share is driven by another process"
+            )
     for key, entry in entries.keys.items():
         if entry.tenant not in entries.tenants:
             complain(("keys", key, "tenant"), f"there is no tenant {entry.tenant!r}; known: {', '.join(entries.tenants)}")

@@ -10,6 +10,7 @@ from parley.channels import PROVIDERS
 from parley.channels.shape import Account, Outgoing
 from parley.config import Config
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
+from parley_sender.law import Law
 from parley_sender.links import tracked, unsubscription
 
 NOWHERE = "none"
@@ -39,11 +40,11 @@ class Delivery:
     reason: str | None = None
 
 
-def accepted(event: Envelope, request: MessageRequested, config: Config, secret: bytes, base: str) -> Delivery:
+def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes, base: str) -> Delivery:
     """The delivery that a request becomes: queued, or suppressed where the contact cannot be reached or the message cannot be built."""
     content, links = _with_links(request, secret, base)
     due = max(event.time, request.not_before) if request.not_before else event.time
-    found = route(request, event.tenant, config)
+    found = route(request, event.tenant, law.config)
     if found is None:
         channel = next(iter(request.channels or request.addresses), Channel.SMS)
         nowhere = Delivery(request, event.tenant, content, due, event.time, event.started_at, request.account or NOWHERE, channel)

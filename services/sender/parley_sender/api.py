@@ -59,8 +59,9 @@ async def lanes(request: Request, context: Context) -> Response:
     key = authorise(request, context.config, "messages:read")
     own = {name: one for name, one in context.config.accounts.items() if one.tenant == key.tenant}
     rows = await context.pool.fetch(
-        "SELECT lane, purpose, status, count(*) AS count, min(due_at) AS since FROM deliveries"
-        " WHERE lane = ANY($1::text[]) AND status IN ('queued', 'calling') GROUP BY lane, purpose, status",
+        "SELECT split_part(part, '#', 1) AS lane, purpose, state = 'calling' AS calling, sum(count)::bigint AS count, min(since) AS since FROM ("
+        "  SELECT line, state, count(*) AS count, min(due_at) AS since FROM queue GROUP BY line, state) AS open"
+        " JOIN lines USING (line) WHERE split_part(part, '#', 1) = ANY($1::text[]) GROUP BY 1, 2, 3",
         list(own),
     )
     found = [
@@ -68,8 +69,8 @@ async def lanes(request: Request, context: Context) -> Response:
             "lane": name,
             "channel": one.channel,
             "rate_per_second": one.rate,
-            "waiting": {row["purpose"]: _waiting(row) for row in rows if row["lane"] == name and row["status"] == "queued"},
-            "calling": sum(row["count"] for row in rows if row["lane"] == name and row["status"] == "calling"),
+            "waiting": {row["purpose"]: _waiting(row) for row in rows if row["lane"] == name and not row["calling"]},
+            "calling": sum(row["count"] for row in rows if row["lane"] == name and row["calling"]),
         }
         for name, one in sorted(own.items())
     ]

@@ -5,13 +5,18 @@ from __future__ import annotations
 from parley.service import Context, Parts, Service
 from parley.settings import SettingsError
 from parley_sender import api
+from parley_sender.clock import Clock
 from parley_sender.depth import Depth
+from parley_sender.idempotency import Forget
 from parley_sender.intake import Intake
 from parley_sender.lanes import Lanes
+from parley_sender.law import Law
+from parley_sender.messages_api import Messages
 from parley_sender.notify import api as webhooks
 from parley_sender.notify import history
 from parley_sender.notify.noting import Noting
 from parley_sender.notify.worker import Posting
+from parley_sender.outbox import Outbox
 
 
 async def build(context: Context) -> Parts:
@@ -19,11 +24,13 @@ async def build(context: Context) -> Parts:
     secret = context.settings.secret.get_secret_value()
     if not secret:
         raise SettingsError("PARLEY_SECRET must be set to a long random text, the same for all replicas: codes of tracked links are made from it")
-    stage = Intake(context.config, secret.encode(), context.settings.links.rstrip("/"))
+    law = Law.load(context.config, context.settings)
+    stage = Intake(law, secret.encode(), context.settings.links.rstrip("/"))
+    outbox = Outbox(context)
     return Parts(
-        routes=[*api.routes(context), *webhooks.routes(context), *history.routes(context)],
+        routes=[*api.routes(context), *Messages(context, outbox).routes, *webhooks.routes(context), *history.routes(context)],
         stages=[stage, Noting()],
-        workers=[Lanes(context), Depth(context), Posting(context)],
+        workers=[Lanes(context, law), Clock(context), Depth(context), Posting(context), outbox, Forget(context)],
     )
 
 

@@ -37,7 +37,9 @@ class Depth:
     async def refresh(self) -> None:
         """Sets what waits; a lane that ran empty goes to 0."""
         rows = await self.context.pool.fetch(
-            "SELECT lane, purpose, count(*) AS depth, min(due_at) AS since FROM deliveries WHERE status = 'queued' GROUP BY lane, purpose"
+            "SELECT part AS lane, purpose, sum(depth)::bigint AS depth, min(since) AS since FROM ("
+            "  SELECT line, count(*) AS depth, min(due_at) AS since FROM queue WHERE state <> 'calling' GROUP BY line) AS waiting"
+            " JOIN lines USING (line) GROUP BY part, purpose"
         )
         now, metrics = self.context.clock(), self.context.metrics
         found = {(row["lane"], row["purpose"]): row for row in rows}

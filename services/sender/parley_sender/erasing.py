@@ -12,15 +12,15 @@ import asyncpg
 from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, ErasureRequested, MessageRequested
 from parley.database import Connection
 from parley.step import Arrived, Caused
+from parley_sender import standing
 from parley_sender.accept import Delivery
+from parley_sender.consents import Agreement
 from parley_sender.ledger import stop_reason, stop_status
 from parley_sender.notify.noting import forget_of_contact
 from parley_sender.receipts import COLUMNS
 
 ERASED = "erased"
 """What stands where an address stood, and why a message never left."""
-
-Agreement = tuple[UUID, str, str, str, datetime]
 
 
 def digest(key: bytes, tenant: str, channel: str, address: str) -> bytes:
@@ -39,6 +39,9 @@ async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, no
         if not isinstance(data, ErasureRequested):
             continue
         later = [said.message_id for other in batch[place:] if isinstance(said := other.event.data, MessageRequested)]
+        await connection.execute(
+            "SELECT FROM queue WHERE contact_id = $1 ORDER BY chain, seq FOR UPDATE", data.contact_id
+        )  # as lanes do, before deliveries
         rows = await connection.fetch(
             f"SELECT {COLUMNS} FROM deliveries WHERE contact_id = $1 AND message_id <> ALL($2::uuid[]) ORDER BY message_id FOR UPDATE",
             data.contact_id,
@@ -59,7 +62,9 @@ async def inherited(connection: Connection, deliveries: Sequence[Delivery], key:
             asked.setdefault(digest(key, one.tenant, one.channel, one.address), {})[one.request.contact_id] = one.channel
     rows = await connection.fetch("SELECT digest, purpose, at FROM refusals WHERE digest = ANY($1::bytea[])", list(asked)) if asked else []
     return [
-        (contact, channel, row["purpose"], ConsentState.REVOKED.value, row["at"]) for row in rows for contact, channel in asked[row["digest"]].items()
+        Agreement(contact, channel, row["purpose"], ConsentState.REVOKED.value, row["at"])
+        for row in rows
+        for contact, channel in asked[row["digest"]].items()
     ]
 
 
@@ -76,6 +81,9 @@ async def _refused(connection: Connection, one: Arrived, data: ErasureRequested,
         "INSERT INTO refusals AS r VALUES ($1, $2, $3) ON CONFLICT (digest, purpose) DO UPDATE SET at = GREATEST(r.at, excluded.at)", kept
     )
     await connection.execute("DELETE FROM consents WHERE contact_id = $1 AND state <> 'revoked'", data.contact_id)
+    await connection.execute("UPDATE consents SET address = NULL WHERE contact_id = $1", data.contact_id)
+    await connection.execute("DELETE FROM touches WHERE contact_id = $1", data.contact_id)
+    await connection.execute("DELETE FROM windows WHERE address = ANY($1::text[])", [address for _, address in places])
     await connection.execute(
         "DELETE FROM suppressions USING unnest($2::text[], $3::text[]) AS gone (channel, address)"
         " WHERE tenant = $1 AND (suppressions.channel, suppressions.address) = (gone.channel, gone.address)",
@@ -88,16 +96,24 @@ async def _blanked(connection: Connection, messages: Sequence[UUID], now: dateti
 
     Of a message that was called for without an answer, or left in part, nobody can say that it never left: it ends as at the gate (`ledger.drop`).
     """
+    held = await connection.fetch(
+        "SELECT message_id, state, doubt, parts_done, attempt FROM queue WHERE message_id = ANY($1::uuid[]) ORDER BY contact_id, chain, seq FOR UPDATE",
+        messages,
+    )
     rows = await connection.fetch(
         f"""UPDATE deliveries SET address = $2, content = '{{}}', changed_at = now(),
-               reason = CASE WHEN status = 'queued' THEN {stop_reason("$2::text")} WHEN reason LIKE 'unbuildable:%' THEN 'unbuildable' ELSE reason END,
-               expires_at = CASE WHEN status = 'calling' THEN $3 ELSE expires_at END,
-               status = CASE WHEN status <> 'queued' THEN status ELSE {stop_status("'suppressed'")} END
-           WHERE message_id = ANY($1::uuid[]) RETURNING old.status AS before, new.status, new.reason, message_id""",
-        messages, ERASED, now,
+               reason = CASE WHEN state <> 'calling' THEN {stop_reason("$2::text")} WHEN reason LIKE 'unbuildable:%' THEN 'unbuildable' ELSE reason END,
+               expires_at = CASE WHEN state = 'calling' THEN $3 ELSE expires_at END,
+               attempt = coalesce(tries, attempt),
+               status = CASE WHEN state <> 'calling' AND status = 'queued' THEN {stop_status("'suppressed'")} ELSE status END
+           FROM unnest($1::uuid[]) AS known (id) LEFT JOIN unnest($4::uuid[], $5::text[], $6::bool[], $7::int[], $8::int[]) AS held (held_id, state, doubt, done, tries)
+               ON held_id = id
+           WHERE message_id = id RETURNING old.status AS before, new.status, new.reason, message_id""",
+        messages, ERASED, now, *(list(column) for column in zip(*(tuple(row) for row in held), strict=True)) if held else ([], [], [], [], []),
     )  # fmt: skip
     await connection.execute("UPDATE attempts SET reason = NULL WHERE message_id = ANY($1::uuid[])", messages)
-    return {row["message_id"]: row for row in rows if row["before"] == DeliveryStatus.QUEUED}
+    await standing.tell(connection, await standing.leave(connection, messages, now))
+    return {row["message_id"]: row for row in rows if row["before"] == DeliveryStatus.QUEUED and row["status"] != DeliveryStatus.QUEUED}
 
 
 def _changed(row: asyncpg.Record, after: asyncpg.Record, now: datetime) -> DeliveryChanged:

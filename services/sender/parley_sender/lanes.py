@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import asyncpg
 import structlog
 
 from parley import database
 from parley.service import Context
+from parley_sender import standing
 from parley_sender.call import calls
-from parley_sender.intake import CHANNEL
 from parley_sender.lane import Lane
+from parley_sender.law import Law
 from parley_sender.ledger import Fenced
+from parley_sender.limits import Limits, parts, together
 
 log = structlog.get_logger()
 
@@ -31,10 +34,15 @@ AGAIN = 0.5
 
 @dataclass
 class Lanes:
-    """The worker. A lane whose lock is had is driven until the stop or the end of the connection, then given up after its calls have ended."""
+    """The worker. A lane whose lock is had is driven until the stop or the end of the connection, then given up after its calls have ended.
+
+    Lanes whose accounts share a limit are locked and driven together; one in shares has a lock for each of them.
+    """
 
     context: Context
+    law: Law
     _lanes: dict[str, Lane] = field(default_factory=dict)
+    _groups: list[list[str]] = field(default_factory=list)
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told at each answer of the connection that holds the locks."""
@@ -52,7 +60,9 @@ class Lanes:
         """Until `stopping`; survives an absent database and says so."""
         self._answered_at = asyncio.get_running_loop().time()
         async with calls(self.context) as clients:
-            self._lanes = {one.name: Lane(one, self.context, clients) for one in self.context.config.accounts.values()}
+            accounts, limits = self.context.config.accounts, Limits(self.context.config)
+            self._lanes = {part: Lane(one, part, self.context, clients, self.law, limits) for one in accounts.values() for part in parts(one)}
+            self._groups = together(accounts)
             while not stopping.is_set():
                 try:
                     await self._hold(stopping)
@@ -66,18 +76,17 @@ class Lanes:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
-            await connection.add_listener(CHANNEL, self._told)
+            await connection.add_listener(standing.CHANNEL, self._told)
+            await connection.add_listener(standing.STOPS, self._stopped)
+            for lane in self._lanes.values():
+                lane.stirred(None)  # what was told while nobody listened
             while not stopping.is_set() and not lost.is_set():
                 await connection.execute("SELECT", timeout=ALIVE)
                 self._answered_at = asyncio.get_running_loop().time()
                 async with self._answered:
                     self._answered.notify_all()
-                for name in [one for one in self._lanes if one not in self._driven]:
-                    if await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
-                        self._lanes[name].moved_at = self._answered_at
-                        self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
-                    else:
-                        await self._lanes[name].clients.binds.leave(name)
+                for group in [one for one in self._groups if one[0] not in self._driven]:
+                    await self._take(connection, group, stopping, lost)
                 await _either(stopping, LOOK)
         finally:
             lost.set()
@@ -87,6 +96,19 @@ class Lanes:
             await asyncio.gather(*self._driven.values())
             self._driven.clear()
             await _close(connection)
+
+    async def _take(self, connection: asyncpg.Connection[asyncpg.Record], group: Sequence[str], stopping: asyncio.Event, lost: asyncio.Event) -> None:
+        """Drives the lanes of a group if all of its locks are to be had; of some that are had only, none is kept."""
+        for place, name in enumerate(group):
+            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
+                for had in group[:place]:
+                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended('parley.lane:' || $1, 0))", had)
+                for one in group:
+                    await self._lanes[one].clients.binds.leave(one)
+                return
+        for name in group:
+            self._lanes[name].moved_at = self._answered_at
+            self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
 
     async def _drive(self, lane: Lane, stopping: asyncio.Event, lost: asyncio.Event) -> None:
         """Drives a lane as long as its lock is ours; a fault of the database is waited out. Never raises."""
@@ -111,9 +133,17 @@ class Lanes:
                 if not lost.is_set():
                     await self._answered.wait()
 
-    def _told(self, _: object, __: int, ___: str, lane: object) -> None:
-        """Something was queued for a lane."""
-        self._wake([str(lane)])
+    def _told(self, _: object, __: int, ___: str, told: object) -> None:
+        """Something came to stand in lines of a lane, or it was set otherwise: its part, and the lines by number, none for any."""
+        part, _, named = str(told).partition(" ")
+        if part in self._lanes:
+            self._lanes[part].stirred([int(one) for one in named.split(",")] if named else None)
+
+    def _stopped(self, _: object, __: int, ___: str, told: object) -> None:
+        """Contacts want nothing more."""
+        for contact in map(UUID, str(told).split()):
+            for name in self._driven:
+                self._lanes[name].stopped(contact)
 
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:

@@ -1,21 +1,26 @@
-"""The lane's side of the tables: what is due, what is claimed, what came of it. Each function is a statement or two inside the lane's one transaction."""
+"""The lane's side of the tables: what is claimed, what came of it. Each function is a statement or two inside the lane's one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from parley.channels.shape import Account
-from parley.contracts import ConsentState, Content, DeliveryStatus, Purpose
+from parley.contracts import Content, DeliveryStatus, Purpose
 from parley.database import Connection
-from parley_sender.gate import Candidate, Drop
+from parley.policies import Policy
+from parley_sender import facts
+from parley_sender.facts import Asked
+from parley_sender.gate import Drop
 from parley_sender.outcome import Finished, Next, doubtful
 from parley_sender.receipts import COLUMNS, reason
+from parley_sender.standing import Chain
 from parley_sender.status import Told, moved
 
 
@@ -32,18 +37,34 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Wishes:
+    """What people set for the lane while it runs: whether it is paused, and another rate."""
+
+    paused: bool = False
+    rate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that may be called for: the attempt is committed."""
+    """A message that may be called for: the attempt is committed. `gate`: what stood at the gate."""
 
     message_id: UUID
     contact_id: UUID
     purpose: Purpose
     address: str
     content: Content
+    units: int
     attempt: int
     failures: int
     parts_done: int
+    chain: int
     started_at: datetime | None
+    expires_at: datetime | None
+    fallback_after: int | None
+    gate: str
+    line: int
+    place: int
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,74 +76,76 @@ class Changed:
     reason: str | None
     provider_id: str | None
     at: datetime
+    attempt: int = 0
 
 
-async def standing(connection: Connection, lane: str) -> tuple[Hold, bytes]:
-    """The lane's row, made when there is none, locked: whose it was, and the events of its last turn."""
-    await connection.execute("INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING", lane)
-    row = await connection.fetchrow("SELECT fence, turn, pending FROM lanes WHERE lane = $1 FOR UPDATE", lane)
+Ended = tuple[list[Changed], list[Chain]]
+"""What changed, and the chains whose next message may come to stand in line."""
+
+
+async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes]:
+    """The lane's row, made when there is none, locked: whose it was, the events of its last turn, what people set."""
+    await connection.execute("INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING", part)
+    row = await connection.fetchrow("SELECT fence, turn, pending, paused_by, rate FROM lanes WHERE lane = $1 FOR UPDATE", part)
     assert row is not None
-    return Hold(row["fence"], row["turn"]), row["pending"]
+    return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row)
 
 
-async def keep(connection: Connection, lane: str, hold: Hold) -> None:
+async def keep(connection: Connection, part: str, hold: Hold) -> Wishes:
     """Locks the lane's row for a turn. Raises `Fenced` when it is not as `hold` says."""
-    row = await connection.fetchrow("SELECT FROM lanes WHERE lane = $1 AND fence = $2 AND turn = $3 FOR UPDATE", lane, hold.fence, hold.turn)
+    row = await connection.fetchrow(
+        "SELECT paused_by, rate FROM lanes WHERE lane = $1 AND fence = $2 AND turn = $3 FOR UPDATE", part, hold.fence, hold.turn
+    )
     if row is None:
-        raise Fenced(lane)
+        raise Fenced(part)
+    return _wishes(row)
 
 
-async def move(connection: Connection, lane: str, hold: Hold, pending: bytes) -> None:
+def _wishes(row: asyncpg.Record) -> Wishes:
+    return Wishes(row["paused_by"] is not None, row["rate"])
+
+
+async def move(connection: Connection, part: str, hold: Hold, pending: bytes) -> None:
     """Notes the hold and the events to publish."""
     await connection.execute(
-        "UPDATE lanes SET fence = $2, turn = $3, pending = $4, moved_at = now() WHERE lane = $1", lane, hold.fence, hold.turn, pending
+        "UPDATE lanes SET fence = $2, turn = $3, pending = $4, moved_at = now() WHERE lane = $1", part, hold.fence, hold.turn, pending
     )
 
 
-async def due(connection: Connection, lane: str, room: int, busy: Sequence[UUID], now: datetime) -> dict[Purpose, list[Candidate]]:
-    """What may be asked at the gate, by purpose, the longest due first, `room` of each at most: nothing of the contacts that are `busy` with a call,
-    and of one contact and purpose only the message that was asked for first."""
+async def claim(connection: Connection, going: Sequence[Asked], gates: Mapping[UUID, Mapping[str, Any]], hold: Hold, now: datetime) -> list[Claimed]:
+    """Commits an attempt for each message, in their order. `gates`: what stood at the gate, and the slot that was reserved."""
+    if not going:
+        return []
+    ids = [one.candidate.message_id for one in going]
     rows = await connection.fetch(
-        """SELECT d.*, c.state, s.reason AS suppressed FROM unnest($4::text[]) AS wanted (purpose), LATERAL (
-               SELECT message_id, tenant, contact_id, d.purpose, channel, address, segments, requested_at, notice, expires_at, due_at, seq FROM deliveries d
-               WHERE lane = $1 AND status = 'queued' AND d.purpose = wanted.purpose AND due_at <= $2
-                   AND contact_id <> ALL($5::uuid[])
-                   AND NOT EXISTS (SELECT FROM deliveries o WHERE o.contact_id = d.contact_id AND o.lane = d.lane AND o.purpose = d.purpose
-                                   AND o.seq < d.seq AND o.status IN ('queued', 'calling'))
-               ORDER BY due_at, seq LIMIT $3
-           ) AS d LEFT JOIN consents c USING (contact_id, channel, purpose)
-           LEFT JOIN suppressions s USING (tenant, channel, address) ORDER BY due_at, seq""",
-        lane, now, room, list(Purpose), busy,
+        """UPDATE queue SET state = 'calling', attempt = attempt + 1, fence = $2, called_at = $3, reserved = new.reserved
+           FROM unnest($1::uuid[], $4::timestamptz[]) AS new (id, reserved) WHERE message_id = id AND state = 'ready' RETURNING message_id, attempt, line, place""",
+        ids, hold.fence, now, [one.candidate.reserved for one in going],
     )  # fmt: skip
-    found: dict[Purpose, list[Candidate]] = {}
-    for row in rows:
-        found.setdefault(Purpose(row["purpose"]), []).append(_candidate(row))
-    return found
+    places = {row["message_id"]: row for row in rows}
+    return [_claimed(one, places[number], gates.get(number, {})) for one in going if (number := one.candidate.message_id) in places]
 
 
-async def claim(connection: Connection, messages: Sequence[UUID], hold: Hold, now: datetime) -> list[Claimed]:
-    """Commits an attempt for each message, in their order."""
-    rows = await connection.fetch(
-        """UPDATE deliveries SET status = 'calling', attempt = attempt + 1, fence = $2, called_at = $3, changed_at = now()
-           WHERE message_id = ANY($1::uuid[]) AND status = 'queued'
-           RETURNING message_id, contact_id, purpose, address, content, attempt, failures, parts_done, started_at""",
-        messages, hold.fence, now,
+def _claimed(one: Asked, row: asyncpg.Record, gate: Mapping[str, Any]) -> Claimed:
+    asked = one.candidate
+    return Claimed(
+        asked.message_id, asked.contact_id, asked.purpose, asked.address, one.content, asked.units, row["attempt"], one.failures, one.parts_done,
+        one.chain, one.started_at, asked.expires_at, one.fallback_after, orjson.dumps(gate).decode(), row["line"], row["place"],
     )  # fmt: skip
-    claimed = {row["message_id"]: _claimed(row) for row in rows}
-    return [claimed[one] for one in messages if one in claimed]
 
 
-async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, Drop]], now: datetime) -> list[Changed]:
+async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, Drop]], now: datetime) -> Ended:
     """Ends messages that the gate stopped. Of what left in part the receipts that were parked until its end are joined."""
     if not dropped:
-        return []
+        return [], []
     rows = await connection.fetch(
-        f"""UPDATE deliveries SET reason = {stop_reason("new.reason")}, changed_at = now(), status = {stop_status("new.status")}
-            FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason) WHERE message_id = id AND deliveries.status = 'queued'
-            RETURNING {_qualified()}""",
+        f"""WITH gone AS (DELETE FROM queue USING unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason)
+                          WHERE message_id = id AND state <> 'calling' RETURNING message_id AS id, chain, attempt AS tries, doubt, queue.parts_done AS done, status AS fate, reason AS why)
+            UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
+            FROM gone WHERE message_id = id AND deliveries.status = 'queued' RETURNING {_qualified()}, chain""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
-    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now) for row in rows]
+    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows]
     early = await _unparked(connection, lane, [one.provider_id for one in changes if one.status is DeliveryStatus.SENT and one.provider_id])
     found = [_received(one, early.get(one.provider_id or "", ())) for one in changes]
     if early:
@@ -131,67 +154,118 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
             " AS new (id, status, reason) WHERE message_id = id",
             [one.row["message_id"] for one in found], [one.status for one in found], [one.reason for one in found],
         )  # fmt: skip
-    return found
+    return found, [(row["contact_id"], row["chain"]) for row in rows]
 
 
 def stop_status(otherwise: str) -> str:
-    """In SQL, where a queued message stands that is stopped. Where a call was made of which nobody knows what came of it (it got no answer, or its
-    process ended with it), nobody can say that the message never left: it is unknown. Where the provider has its first parts, those are sent."""
-    return f"""CASE WHEN deliveries.attempt > (
-        SELECT count(*) FROM attempts a WHERE a.message_id = deliveries.message_id AND a.outcome <> 'unknown') THEN 'unknown'
-        WHEN deliveries.parts_done > 0 THEN 'sent' ELSE {otherwise} END"""
+    """In SQL, where a queued message stands that is stopped, from its row of the queue (`doubt`, `done`). Where a call was made of which nobody knows what
+    came of it (it got no answer, or its process ended with it), nobody can say that the message never left: it is unknown. Where the provider has its first
+    parts, those are sent."""
+    return f"CASE WHEN doubt THEN 'unknown' WHEN done > 0 THEN 'sent' ELSE {otherwise} END"
 
 
 def stop_reason(reason: str) -> str:
     """In SQL, why it was stopped, and where, when parts of it had left."""
-    part = f"format('%s: stopped after part %s of %s', {reason}, deliveries.parts_done, deliveries.parts)"
-    return f"CASE WHEN deliveries.parts_done > 0 THEN {part} ELSE {reason} END"
+    return f"CASE WHEN done > 0 THEN format('%s: stopped after part %s of %s', {reason}, done, deliveries.parts) ELSE {reason} END"
 
 
 async def hold_back(connection: Connection, held: Sequence[tuple[UUID, datetime]]) -> None:
     """Puts messages off that the gate wants to see later."""
     if held:
         await connection.execute(
-            "UPDATE deliveries SET due_at = until FROM unnest($1::uuid[], $2::timestamptz[]) AS new (id, until) WHERE message_id = id",
+            "UPDATE queue SET state = 'timed', due_at = until FROM unnest($1::uuid[], $2::timestamptz[]) AS new (id, until)"
+            " WHERE message_id = id AND state = 'ready'",
             [number for number, _ in held], [until for _, until in held],
         )  # fmt: skip
 
 
-async def record(connection: Connection, lane: str, finished: Sequence[tuple[Finished, Next]], hold: Hold) -> list[Changed]:
+async def tell_held(connection: Connection, held: Sequence[tuple[UUID, datetime, str]], now: datetime) -> list[Changed]:
+    """Notes why messages are held, those of which it was not known yet; gives those."""
+    if not held:
+        return []
+    rows = await connection.fetch(
+        f"""UPDATE deliveries SET reason = new.reason, due_at = until, changed_at = now()
+            FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS new (id, until, reason)
+            WHERE message_id = id AND deliveries.reason IS DISTINCT FROM new.reason RETURNING {_qualified()}, until""",
+        *zip(*held, strict=True),
+    )
+    await connection.execute(
+        "INSERT INTO notes (message_id, at, what, detail) SELECT id, $2, 'held', detail FROM unnest($1::uuid[], $3::jsonb[]) AS new (id, detail)",
+        [row["message_id"] for row in rows], now,
+        [orjson.dumps({"reason": row["reason"], "until": row["until"].isoformat()}).decode() for row in rows],
+    )  # fmt: skip
+    return [Changed(row, DeliveryStatus.HELD, row["reason"], row["provider_id"], now, row["attempt"]) for row in rows]
+
+
+async def record(connection: Connection, lane: str, finished: Sequence[tuple[Finished, Next]], hold: Hold) -> Ended:
     """Writes what came of calls: the attempts, and the deliveries that still stand where the call found them.
 
     A receipt may have been quicker: then the delivery keeps what it says and only learns the provider's id. Receipts that were parked for that
     id move it on. Gives what changed, by the calls' order.
     """
     if not finished:
-        return []
+        return [], []
     await _attempts(connection, [call for call, _ in finished], hold)
     rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM deliveries WHERE message_id = ANY($1::uuid[]) ORDER BY message_id FOR UPDATE",
+        f"SELECT {_qualified()}, chain, reserved FROM deliveries JOIN queue USING (message_id) WHERE message_id = ANY($1::uuid[])"
+        " ORDER BY queue.contact_id, chain FOR UPDATE",
         [call.message_id for call, _ in finished],
-    )
+    )  # fmt: skip
     found = {row["message_id"]: row for row in rows}
     await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
     ended = [call.outcome for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
     early = await _unparked(connection, lane, [one.provider_id for one in ended if one.provider_id])
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
-    await _write(connection, changes, {call.message_id: (call, after) for call, after in finished})
-    return [change for change in changes if change.status != change.row["status"]]
+    ways = {call.message_id: (call, after) for call, after in finished}
+    await _write(connection, changes, ways)
+    await _requeue(connection, [ways[change.row["message_id"]] for change in changes if change.status is DeliveryStatus.QUEUED])
+    over = [change.row for change in changes if change.status is not DeliveryStatus.QUEUED]
+    await connection.execute("DELETE FROM queue WHERE message_id = ANY($1::uuid[])", [row["message_id"] for row in over])
+    failed = [change.row for change in changes if change.status is DeliveryStatus.FAILED and change.row["reserved"]]
+    await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in failed])
+    return [change for change in changes if change.status != change.row["status"]], [(row["contact_id"], row["chain"]) for row in over]
 
 
-async def interrupted(connection: Connection, account: Account, hold: Hold | None, alive: Sequence[UUID], now: datetime) -> list[Changed]:
+async def interrupted(
+    connection: Connection, account: Account, policy: Policy, part: str, hold: Hold | None, alive: Sequence[UUID], now: datetime
+) -> Ended:
     """Settles calls found under way at a takeover. `alive` are this process's own, which go on; those it claimed and never made (under `hold`)
     go back to the queue; those of another process are doubtful. Gives what changed."""
-    status = doubtful(account)
     rows = await connection.fetch(
-        f"""UPDATE deliveries SET changed_at = now(), due_at = LEAST(due_at, $5),
-                status = CASE WHEN fence = $3 THEN 'queued' ELSE $4 END,
-                reason = CASE WHEN fence = $3 THEN reason ELSE 'interrupted' END,
-                attempt = CASE WHEN fence = $3 THEN attempt - 1 ELSE attempt END
-            WHERE lane = $1 AND status = 'calling' AND message_id <> ALL($2::uuid[]) RETURNING {_qualified()}, fence""",
-        account.name, list(alive), hold.fence if hold else -1, status, now,
+        """SELECT message_id, chain, contact_id, fence, attempt, called_at, purpose FROM queue JOIN lines USING (line)
+           WHERE state = 'calling' AND part = $1 AND message_id <> ALL($2::uuid[]) ORDER BY contact_id, chain FOR UPDATE OF queue""",
+        part, list(alive),
     )  # fmt: skip
-    return [Changed(row, status, "interrupted", None, now) for row in rows if hold is None or row["fence"] != hold.fence]
+    unmade = {row["message_id"] for row in rows if hold is not None and row["fence"] == hold.fence}
+    await connection.execute("UPDATE queue SET state = 'ready', attempt = attempt - 1 WHERE message_id = ANY($1::uuid[])", list(unmade))
+    lost = [row for row in rows if row["message_id"] not in unmade]
+    if not lost:
+        return [], []
+    await _in_doubt(connection, lost, now)
+    fates = {row["message_id"]: doubtful(account, policy.unknown[Purpose(row["purpose"])]) for row in lost}
+    again = [number for number, fate in fates.items() if fate is DeliveryStatus.QUEUED]
+    over = [row for row in lost if fates[row["message_id"]] is not DeliveryStatus.QUEUED]
+    await connection.execute(
+        "UPDATE queue SET state = 'timed', due_at = LEAST(due_at, $2), doubt = true WHERE message_id = ANY($1::uuid[])", again, now
+    )
+    await connection.execute("DELETE FROM queue WHERE message_id = ANY($1::uuid[])", [row["message_id"] for row in over])
+    told = await connection.fetch(
+        f"""UPDATE deliveries SET changed_at = now(), attempt = tries, called_at = called, reason = 'interrupted', status = fate
+            FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS lost (id, tries, called, fate)
+            WHERE message_id = id AND status = 'queued' RETURNING {_qualified()}""",
+        list(fates), [row["attempt"] for row in lost], [row["called_at"] for row in lost], list(fates.values()),
+    )  # fmt: skip
+    changes = [Changed(row, fates[row["message_id"]], "interrupted", None, now, row["attempt"]) for row in told]
+    return changes, [(row["contact_id"], row["chain"]) for row in over]
+
+
+async def _in_doubt(connection: Connection, lost: Sequence[asyncpg.Record], now: datetime) -> None:
+    """Notes attempts whose process ended with them."""
+    await connection.execute(
+        "INSERT INTO attempts (message_id, attempt, fence, called_at, ended_at, outcome, code, reason) SELECT id, tries, fence, called, $5, 'unknown', 'interrupted',"
+        " 'its process ended' FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::timestamptz[]) AS lost (id, tries, fence, called) ON CONFLICT DO NOTHING",
+        [row["message_id"] for row in lost], [row["attempt"] for row in lost], [row["fence"] for row in lost], [row["called_at"] for row in lost], now,
+    )  # fmt: skip
 
 
 async def _suppress(connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
@@ -207,13 +281,13 @@ async def _suppress(connection: Connection, rows: Sequence[asyncpg.Record]) -> N
 async def _attempts(connection: Connection, calls: Sequence[Finished], hold: Hold) -> None:
     rows = [
         (one.message_id, one.attempt, hold.fence, one.called_at, one.ended_at, one.outcome.kind, one.outcome.code, one.outcome.reason,
-         one.outcome.provider_id)
+         one.outcome.provider_id, one.gate)
         for one in calls if one.outcome is not None
     ]  # fmt: skip
     if rows:
         await connection.execute(
-            "INSERT INTO attempts (message_id, attempt, fence, called_at, ended_at, outcome, code, reason, provider_id) SELECT * FROM unnest($1::uuid[],"
-            " $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[]) ON CONFLICT DO NOTHING",
+            "INSERT INTO attempts (message_id, attempt, fence, called_at, ended_at, outcome, code, reason, provider_id, gate) SELECT * FROM unnest($1::uuid[],"
+            " $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[]) ON CONFLICT DO NOTHING",
             *zip(*rows, strict=True),
         )
 
@@ -234,14 +308,15 @@ async def _unparked(connection: Connection, lane: str, provider_ids: Sequence[st
 def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, list[Told]]) -> Changed:
     """What the call means for the row as it stands now: one that a receipt has moved already learns the provider's id and stays."""
     provider_id = call.outcome.provider_id if call.outcome else None
-    if row["status"] != "calling":
+    if row["status"] != DeliveryStatus.QUEUED:
         status, why = row["status"], row["reason"]
     else:
         status, why = after.status, after.reason
     told = moved(status, early.get(provider_id or "", ())) if status != DeliveryStatus.QUEUED else None
     if told is not None:
         status, why = told.status, reason(told.code, why, call.parts_done, row["parts"])
-    return Changed(row, DeliveryStatus(status), why, provider_id or row["provider_id"], call.ended_at)
+    tries = call.attempt - int(call.outcome is None)
+    return Changed(row, DeliveryStatus(status), why, provider_id or row["provider_id"], call.ended_at, tries)
 
 
 def _received(change: Changed, early: Sequence[Told]) -> Changed:
@@ -250,35 +325,40 @@ def _received(change: Changed, early: Sequence[Told]) -> Changed:
     return replace(change, status=told.status, reason=reason(told.code, change.reason, row["parts_done"], row["parts"])) if told else change
 
 
-async def _write(connection: Connection, changes: Sequence[Changed], calls: dict[UUID, tuple[Finished, Next]]) -> None:
+async def _write(connection: Connection, changes: Sequence[Changed], calls: Mapping[UUID, tuple[Finished, Next]]) -> None:
     rows = []
     for change in changes:
         call, after = calls[change.row["message_id"]]
-        unsent = int(call.outcome is None)
+        called = call.called_at if call.outcome is not None else None
         rows.append(
-            (call.message_id, change.status, change.reason, after.due_at, call.attempt - unsent, after.failures, call.parts_done, change.provider_id)
+            (call.message_id, change.status, change.reason, after.due_at, change.attempt, after.failures, call.parts_done, change.provider_id, called)
         )
     if rows:
         await connection.execute(
             "UPDATE deliveries SET status = new.status, reason = new.reason, due_at = new.due_at, attempt = new.attempt, failures = new.failures,"
-            " parts_done = new.parts_done, provider_id = new.provider_id, changed_at = now() FROM unnest($1::uuid[], $2::text[], $3::text[],"
-            " $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::text[])"
-            " AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id) WHERE message_id = id",
+            " parts_done = new.parts_done, provider_id = new.provider_id, called_at = coalesce(called, called_at), changed_at = now()"
+            " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::text[], $9::timestamptz[])"
+            " AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id, called) WHERE message_id = id",
+            *zip(*rows, strict=True),
+        )
+
+
+async def _requeue(connection: Connection, again: Sequence[tuple[Finished, Next]]) -> None:
+    """What was not called for stands where it stood; what is tried again waits for its time."""
+    rows = [
+        (call.message_id, call.outcome is None, after.due_at, call.attempt - int(call.outcome is None), after.failures, call.parts_done,
+         call.outcome is not None and call.outcome.kind == "unknown")
+        for call, after in again
+    ]  # fmt: skip
+    if rows:
+        await connection.execute(
+            """UPDATE queue SET state = CASE WHEN unmade THEN 'ready' ELSE 'timed' END, due_at = new.due_at, attempt = new.attempt, failures = new.failures,
+                   parts_done = new.parts_done, doubt = doubt OR new.doubtful
+               FROM unnest($1::uuid[], $2::bool[], $3::timestamptz[], $4::int[], $5::int[], $6::int[], $7::bool[])
+                   AS new (id, unmade, due_at, attempt, failures, parts_done, doubtful) WHERE message_id = id""",
             *zip(*rows, strict=True),
         )
 
 
 def _qualified() -> str:
     return ", ".join(f"deliveries.{name.strip()}" for name in COLUMNS.split(","))
-
-
-def _candidate(row: asyncpg.Record) -> Candidate:
-    return Candidate(
-        row["message_id"], row["contact_id"], Purpose(row["purpose"]), row["segments"], row["requested_at"], row["notice"], row["expires_at"],
-        ConsentState(row["state"]) if row["state"] else None, row["suppressed"],
-    )  # fmt: skip
-
-
-def _claimed(row: asyncpg.Record) -> Claimed:
-    values: dict[str, Any] = {**row, "purpose": Purpose(row["purpose"]), "content": Content.model_validate_json(row["content"])}
-    return Claimed(**values)

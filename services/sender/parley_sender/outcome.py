@@ -9,7 +9,8 @@ from uuid import UUID
 from parley.channels.shape import Account
 from parley.channels.text import storable
 from parley.contracts import DeliveryStatus, Purpose
-from parley.failures import MARKETING_SCHEDULE, Outcome, Schedule, next_try
+from parley.failures import Outcome, next_try
+from parley.policies import Policy, Unknown
 
 RECIPIENT_PAUSE = timedelta(seconds=10)
 """For a recipient whom a provider wants left alone for a while, when it names no time (Meta's pair limit: 4^n seconds)."""
@@ -22,7 +23,6 @@ LONGEST_PAUSE = timedelta(days=1)
 LONGEST_ID = 1000
 """Octets of a provider's id: the index of ids takes 2,700 with the lane's name. What is longer is no id, for cut short it would match nothing."""
 LONGEST_WORD = 500
-SCHEDULES = {Purpose.REPLY: Schedule(), Purpose.TRANSACTIONAL: Schedule(), Purpose.MARKETING: Schedule(MARKETING_SCHEDULE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Finished:
     outcome: Outcome | None
     called_at: datetime
     ended_at: datetime
+    gate: str = "{}"
+    """What stood at the gate when it was let through, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class Next:
     due_at: datetime
 
 
-def settled(call: Finished, account: Account, now: datetime) -> Next:
-    """The status after a call. Only what the provider surely did not take, or would know again by its key, is ever queued again."""
+def settled(call: Finished, account: Account, now: datetime, policy: Policy) -> Next:
+    """The status after a call. Only what the provider surely did not take, or would know again by its key, is ever queued again; and what is in doubt
+    where the tenant's policy says that it had rather be told twice."""
     outcome = call.outcome
     if outcome is None:
         return Next(DeliveryStatus.QUEUED, None, call.failures, now)
@@ -65,27 +68,27 @@ def settled(call: Finished, account: Account, now: datetime) -> Next:
             return Next(DeliveryStatus.FAILED, "opted_out", call.failures, now)
         case "permanent" if outcome.scope != "account":
             return Next(DeliveryStatus.FAILED, reason, call.failures, now)
-        case "unknown" if not account.honours_keys:
+        case "unknown" if not account.honours_keys and policy.unknown[call.purpose] == "hold":
             return Next(DeliveryStatus.UNKNOWN, reason or "no_answer", call.failures, now)
-    return _again(call, reason, now)
+    return _again(call, reason, now, policy)
 
 
-def _again(call: Finished, reason: str | None, now: datetime) -> Next:
+def _again(call: Finished, reason: str | None, now: datetime, policy: Policy) -> Next:
     """By the schedule of its purpose; after its end the message has failed, or nobody will ever know."""
     assert call.outcome is not None
-    again = next_try(SCHEDULES[call.purpose], call.failures + 1, now, str(call.message_id))
+    again = next_try(policy.schedules[call.purpose], call.failures + 1, now, str(call.message_id))
     if again is not None:
         return Next(DeliveryStatus.QUEUED, reason, call.failures + 1, max(again, now + (call.outcome.retry_after or timedelta(0))))
     over = DeliveryStatus.UNKNOWN if call.outcome.kind == "unknown" else DeliveryStatus.FAILED
     return Next(over, reason or "no_answer", call.failures + 1, now)
 
 
-def doubtful(account: Account) -> DeliveryStatus:
+def doubtful(account: Account, unknown: Unknown = "hold") -> DeliveryStatus:
     """What becomes of a call whose process ended with it: made again under the same key where the provider knows keys, else nobody knows.
 
     It counts as no failure: the fault was ours.
     """
-    return DeliveryStatus.QUEUED if account.honours_keys else DeliveryStatus.UNKNOWN
+    return DeliveryStatus.QUEUED if account.honours_keys or unknown == "resend" else DeliveryStatus.UNKNOWN
 
 
 def kept(outcome: Outcome) -> Outcome:

@@ -1,73 +1,190 @@
-"""How fast a lane may send: a token bucket in the provider's unit that hands out times to send at, and slows down when told to. Pure.
+"""How fast a lane may send: buckets in the provider's unit, all of which must have room. Values and their arithmetic; the time comes in.
 
-The bucket is kept as the time at which it will be full of debt again (GCRA, the virtual scheduling form of the leaky bucket, ITU-T I.371):
-messages get their times in advance, so that a loop that wakes late wastes nothing and still never sends faster.
+A bucket holds two rules at once. No sliding window sees more than the rate allows: what left is remembered for as long as the window is (a sliding log),
+so it holds exactly, however late a loop wakes. And within the window the sends are spread: a token bucket of `burst` units, kept as the time at which it
+is full again (GCRA, the virtual scheduling form of the leaky bucket, ITU-T I.371).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-MARGIN = 0.985
-"""Of the rate that is used: a call's way to the provider takes a little longer or shorter, and no second there may see more than the rate."""
-HORIZON = 0.1
-"""Seconds ahead for which times are handed out: so long may a message that was let through still wait here."""
+GUARD = 0.02
+"""Seconds by which a window is longer here than at the provider: of two calls on their way the first may take longer than the second."""
+CATCH_UP = 0.25
+"""Seconds of a standstill that are made up for afterwards: a turn that took long, a loop that woke late. The window holds all the same."""
 SLOWER, SLOWEST = 0.5, 0.05
 """After a provider's 429 the rate falls to this share of what it was, but not below that of the configured one."""
 GROWTH = 0.02
 """Share of the configured rate that comes back each second afterwards."""
 PAUSE = 1.0
 """Seconds of a pause for which the provider named no time."""
+NEVER = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """`rate` units a second, `burst` units at once at most. `full_at`: when the bucket is full again. Times are in seconds of one clock."""
+@dataclass(slots=True)
+class Bucket:
+    """`rate` units a second at most, seen over `window` seconds; `burst` units at once at most. Times are in seconds of one clock.
+
+    A message of more units than the bucket holds leaves when it is full, and its debt is waited out afterwards.
+    """
 
     rate: float
-    burst: int
-    full_at: float
-    paused_until: float = 0.0
+    burst: int = 1
+    window: float = 1.0
+    full_at: float = 0.0
     share: float = 1.0
     share_at: float = 0.0
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)
+    _held: int = 0
 
     @classmethod
-    def empty(cls, rate: float, burst: int, now: float) -> Pace:
-        """As whoever takes a lane over must begin: the last holder may have sent all that the second allows."""
-        return cls(rate, burst, now + burst / (rate * MARGIN))
+    def empty(cls, rate: float, burst: int, window: float, now: float, sent: Iterable[tuple[float, int]] = ()) -> Bucket:
+        """As whoever takes a lane over must begin: the last holder may have sent all that the second allows. Of longer windows it is known what was `sent`."""
+        one = cls(rate, burst, window, full_at=now + burst / rate)
+        for at, units in sent if window > 1 else [(now, one.most)]:
+            one.note(at, units)
+        return one
+
+    @property
+    def most(self) -> int:
+        """Units that a window may see."""
+        return max(1, math.ceil(self.rate * self.window - 1e-9))
 
     def speed(self, now: float) -> float:
         """Units a second at `now`."""
-        return self.rate * MARGIN * min(1.0, self.share + GROWTH * max(0.0, now - self.share_at))
+        return self.rate * min(1.0, self.share + GROWTH * max(0.0, now - self.share_at))
 
-    def plan(self, units: Sequence[int], now: float) -> tuple[Pace, list[float]]:
-        """Times for the first of these messages, in order, as many as fall within the horizon; and the pace after them.
+    def at(self, units: int, now: float) -> float:
+        """When so many units may leave, `now` at the earliest."""
+        spread = self.full_at - max(self.burst - units, 0) / self.speed(now)
+        return max(now, spread, self._room_at(min(units, self.most), now))
 
-        A message of more units than the burst leaves when the bucket is full, and its debt is waited out afterwards.
-        """
-        speed, full_at, times = self.speed(now), self.full_at, list[float]()
-        for cost in units:
-            room = max(self.burst - cost, 0)
-            at = max(now, self.paused_until, full_at - room / speed)
-            if at > now + HORIZON:
-                break
-            times.append(at)
-            full_at = max(full_at, at) + cost / speed
-        return replace(self, full_at=full_at), times
+    def take(self, units: int, now: float) -> None:
+        """Units leave now."""
+        speed = self.speed(now)
+        self.full_at = max(self.full_at, now - CATCH_UP) + units / speed
+        self.note(now, units)
 
-    def next_at(self, now: float) -> float:
-        """When one more unit may leave."""
-        return max(now, self.paused_until, self.full_at - max(self.burst - 1, 0) / self.speed(now))
+    def slowed(self, until: float) -> None:
+        """The provider asked to slow down: a share of the rate, which grows back from `until` on."""
+        share = min(1.0, self.share + GROWTH * max(0.0, until - self.share_at))
+        self.share, self.share_at = max(SLOWEST, share * SLOWER), until
 
-    def throttled(self, now: float, pause: float | None) -> Pace:
+    def note(self, at: float, units: int) -> None:
+        """Units left at that time; for what left before this process knew of it, in any order."""
+        late = bool(self._sent) and at < self._sent[-1][0]
+        self._sent.append((at, units))
+        self._held += units
+        if late:
+            self._sent = deque(sorted(self._sent))
+
+    def _room_at(self, units: int, now: float) -> float:
+        """When the window has room: at once, or when enough of what it sees is behind it."""
+        span = self.window + GUARD
+        while self._sent and self._sent[0][0] + span <= now:
+            self._held -= self._sent.popleft()[1]
+        over = self._held + units - self.most
+        if over <= 0:
+            return now
+        for at, gone in self._sent:
+            over -= gone
+            if over <= 0:
+                return at + span
+        return now
+
+
+@dataclass(slots=True)
+class Recipients:
+    """`most` different recipients in any `window` seconds, as some providers allow to be written to first. Who is among them may get more."""
+
+    most: int
+    window: float = 86_400.0
+    _last: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    def at(self, address: str, now: float) -> float:
+        """When this recipient may be written to."""
+        while self._last and next(iter(self._last.values())) + self.window <= now:
+            self._last.popitem(last=False)
+        if address in self._last or len(self._last) < self.most:
+            return now
+        return next(iter(self._last.values())) + self.window
+
+    def take(self, address: str, now: float) -> None:
+        """Something leaves to this recipient now."""
+        self._last[address] = now
+        self._last.move_to_end(address)
+
+
+@dataclass(slots=True)
+class Pairs:
+    """A bucket for each recipient: how often one sender may write to one person. Only of late ones is anything kept."""
+
+    rate: float
+    burst: int
+    _full_at: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    def at(self, address: str, now: float) -> float:
+        """When the next message may leave to this recipient."""
+        return max(now, self._full_at.get(address, now) - (self.burst - 1) / self.rate)
+
+    def take(self, address: str, now: float) -> None:
+        """A message leaves to this recipient now."""
+        while self._full_at and next(iter(self._full_at.values())) <= now:
+            self._full_at.popitem(last=False)
+        self._full_at[address] = max(self._full_at.get(address, now), now) + 1 / self.rate
+        self._full_at.move_to_end(address)
+
+
+@dataclass(slots=True)
+class Pace:
+    """The buckets of a lane: its own first, then those that it shares with other lanes. `paused_until`: nothing leaves before."""
+
+    own: Bucket
+    shared: Sequence[Bucket] = ()
+    recipients: Recipients | None = None
+    pairs: Pairs | None = None
+    paused_until: float = 0.0
+
+    def at(self, units: int, now: float) -> float:
+        """When so many units may leave."""
+        return max(self.paused_until, self.own.at(units, now), *(one.at(units, now) for one in self.shared)) if self.shared else max(
+            self.paused_until, self.own.at(units, now))  # fmt: skip
+
+    def to(self, address: str, first: bool, now: float) -> float:
+        """When something may leave to this recipient; `first`: we write first, nobody is waiting for an answer."""
+        waits = [now]
+        if self.pairs is not None:
+            waits.append(self.pairs.at(address, now))
+        if self.recipients is not None and first:
+            waits.append(self.recipients.at(address, now))
+        return max(waits)
+
+    def take(self, units: int, address: str, first: bool, now: float) -> None:
+        """A message leaves now."""
+        self.own.take(units, now)
+        for one in self.shared:
+            one.take(units, now)
+        if self.pairs is not None:
+            self.pairs.take(address, now)
+        if self.recipients is not None and first:
+            self.recipients.take(address, now)
+
+    def ahead(self, now: float, seconds: float) -> int:
+        """Units that may be made ready for the next seconds: what the slowest bucket gives in them, one at least."""
+        slowest = min(one.speed(now) for one in (self.own, *self.shared))
+        return max(1, math.ceil(slowest * seconds))
+
+    def throttled(self, now: float, pause: float | None) -> None:
         """After the provider asked to slow down: a pause, then a slower pace that grows back. Many such answers at once count as one."""
         until = max(self.paused_until, now + (PAUSE if pause is None else pause))
-        if now < self.paused_until:
-            return replace(self, paused_until=until)
-        share = min(1.0, self.share + GROWTH * max(0.0, now - self.share_at))
-        return replace(self, paused_until=until, share=max(SLOWEST, share * SLOWER), share_at=until)
+        if now >= self.paused_until:
+            self.own.slowed(until)
+        self.paused_until = until
 
-    def paused(self, until: float) -> Pace:
-        """With a pause that says nothing about the rate."""
-        return replace(self, paused_until=max(self.paused_until, until))
+    def pause(self, until: float) -> None:
+        """A pause that says nothing about the rate."""
+        self.paused_until = max(self.paused_until, until)

@@ -1,38 +1,190 @@
-"""Whose turn it is: replies before transactional before marketing, with a floor for the last, and one message of a contact at a time. Pure."""
+"""Whose turn it is in a lane. Replies before transactional before marketing, with a floor for the last; within a purpose tenants share alike, and
+within a tenant its campaigns, by deficit round robin (Shreedhar and Varghese, 1995). Values of what waits, no I/O.
+
+The lane keeps only the front of each of its lines here; where a line goes on is read when the front is short.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from parley.contracts import Purpose
-from parley_sender.gate import Candidate
 
+K = TypeVar("K", bound=Hashable)
+
+URGENT = (Purpose.REPLY, Purpose.TRANSACTIONAL)
 FLOOR = 0.1
-"""Of what leaves while marketing waits, this share is marketing, however many replies there are."""
+"""Of the units that leave while marketing waits, this share is marketing, however many replies there are."""
 
 
-def line(waiting: Mapping[Purpose, Iterable[Candidate]], owed: float) -> Iterator[tuple[Candidate, float]]:
-    """The candidates in the order in which they may leave, each with what marketing is owed after it.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that stands in a line."""
 
-    `owed` grows by the floor with each message that passes marketing while it waits; at 1 a marketing message goes first. It outlives the call, so
-    that the floor holds at any rate.
+    message_id: UUID
+    line: int
+    place: int
+    units: int
+    owed: bool = False
+    """It leaves by the floor: before what is more urgent."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The messages of one purpose, tenant and campaign. `front`: those read already; `read_to`: the place up to which was read."""
+
+    number: int
+    purpose: Purpose
+    tenant: str
+    campaign: str
+    front: deque[Waiting] = field(default_factory=deque)
+    read_to: int = 0
+
+
+@dataclass(slots=True)
+class Fair(Generic[K]):
+    """Deficit round robin: whoever has something gets as many units as everybody else who has, over any time, give or take one message.
+
+    `head` tells what the next message of a key costs; None where it has none, then the key is forgotten until it joins again.
     """
-    others = chain(waiting.get(Purpose.REPLY, ()), waiting.get(Purpose.TRANSACTIONAL, ()))
-    marketing = iter(waiting.get(Purpose.MARKETING, ()))
-    next_marketing, next_other = next(marketing, None), next(others, None)
-    busy: set[UUID] = set()
-    while next_marketing is not None or next_other is not None:
-        if next_other is None or (next_marketing is not None and owed >= 1):
-            assert next_marketing is not None
-            one, next_marketing = next_marketing, next(marketing, None)
-            gained = -1.0 if owed >= 1 else 0.0
-        else:
-            one, next_other = next_other, next(others, None)
-            gained = FLOOR if next_marketing is not None else 0.0
-        if one.contact_id in busy:
-            continue
-        busy.add(one.contact_id)
-        owed = max(0.0, owed + gained)
-        yield one, owed
+
+    order: deque[K] = field(default_factory=deque)
+    deficit: dict[K, int] = field(default_factory=dict)
+
+    def join(self, key: K) -> None:
+        """The key has something."""
+        if key not in self.deficit:
+            self.deficit[key] = 0
+            self.order.append(key)
+
+    def peek(self, head: Callable[[K], int | None]) -> K | None:
+        """Whose turn it is; until somebody pays, the same."""
+        while self.order:
+            key = self.order[0]
+            cost = head(key)
+            if cost is None:
+                self.order.popleft()
+                del self.deficit[key]
+            elif cost <= self.deficit[key]:
+                return key
+            else:
+                self.order.rotate(-1)
+                self.deficit[self.order[0]] += 1
+        return None
+
+    def pay(self, key: K, cost: int) -> None:
+        self.deficit[key] -= cost
+
+
+@dataclass
+class Lines:
+    """The lines of one lane. What is taken is gone from here; `returned` puts it back."""
+
+    lines: dict[int, Line] = field(default_factory=dict)
+    owed: float = 0.0
+    """Units that marketing is owed by its floor."""
+    _wet: set[int] = field(default_factory=set)
+    """Lines that may go on behind their front."""
+    _tenants: dict[Purpose, Fair[str]] = field(default_factory=lambda: {one: Fair() for one in Purpose})
+    _campaigns: dict[tuple[Purpose, str], Fair[int]] = field(default_factory=dict)
+
+    def known(self, lines: Iterable[Line]) -> None:
+        """Lines that there are; those known already stay as they are."""
+        for one in lines:
+            if one.number not in self.lines:
+                self.lines[one.number] = one
+                self._campaigns.setdefault((one.purpose, one.tenant), Fair())
+                self._wet.add(one.number)
+
+    def stirred(self, numbers: Iterable[int] | None = None) -> list[int]:
+        """Something came to stand in these lines, or (None) may have in any. Gives those that nobody knows here."""
+        if numbers is None:
+            self._wet = set(self.lines)
+            return []
+        asked = list(numbers)
+        self._wet.update(one for one in asked if one in self.lines)
+        return [one for one in asked if one not in self.lines]
+
+    def reread(self, places: Mapping[int, int]) -> None:
+        """Reads lines again from these places on: what was committed late stands before what was read already."""
+        for number, place in places.items():
+            line = self.lines[number]
+            line.read_to = min(line.read_to, place)
+            line.front.clear()
+            self._wet.add(number)
+
+    def short(self, most: int) -> list[Line]:
+        """The lines to read further, `most` of them: their front is empty, and they may go on."""
+        return [line for line, _ in zip((one for one in map(self.lines.__getitem__, self._wet) if not one.front), range(most), strict=False)]
+
+    def filled(self, number: int, found: Sequence[Waiting], asked: int) -> None:
+        """What a reading found, in order of place, of at most `asked`."""
+        line = self.lines[number]
+        if found:
+            line.front.extend(found)
+            line.read_to = max(line.read_to, found[-1].place)
+            self._joined(line)
+        if len(found) < asked:
+            self._wet.discard(number)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing stands at the front, and no line goes on."""
+        return not self._wet and not any(fair.order for fair in self._tenants.values())
+
+    def take(self, units: int, least: Purpose = Purpose.MARKETING) -> Iterator[Waiting]:
+        """Messages in the order in which they may leave, until they come to so many units or nothing waits; none less urgent than `least`."""
+        while units > 0 and (one := self._next(least)) is not None:
+            units -= one.units
+            yield one
+
+    def returned(self, some: Iterable[Waiting]) -> None:
+        """Messages that were taken and did not leave stand at the front of their lines again."""
+        for one in sorted(some, key=lambda one: -one.place):
+            if one.line in self.lines:
+                self.lines[one.line].front.appendleft(one)
+                self._joined(self.lines[one.line])
+
+    def _joined(self, line: Line) -> None:
+        self._campaigns[line.purpose, line.tenant].join(line.number)
+        self._tenants[line.purpose].join(line.tenant)
+
+    def _next(self, least: Purpose) -> Waiting | None:
+        marketing = self._turn(Purpose.MARKETING) if least is Purpose.MARKETING else None
+        if marketing is not None and self.owed >= 1:
+            return replace(self._marketing(marketing), owed=True)
+        for purpose in URGENT[: URGENT.index(least) + 1] if least in URGENT else URGENT:
+            if (found := self._turn(purpose)) is not None:
+                one = self._taken(purpose, found)
+                self.owed = self.owed + FLOOR / (1 - FLOOR) * one.units if marketing is not None else 0.0
+                return one
+        return None if marketing is None else self._marketing(marketing)
+
+    def _marketing(self, tenant: str) -> Waiting:
+        one = self._taken(Purpose.MARKETING, tenant)
+        self.owed = max(0.0, self.owed - one.units)
+        return one
+
+    def _turn(self, purpose: Purpose) -> str | None:
+        """The tenant whose turn it is in a purpose."""
+        return self._tenants[purpose].peek(lambda tenant: self._cost(purpose, tenant))
+
+    def _cost(self, purpose: Purpose, tenant: str) -> int | None:
+        number = self._campaigns[purpose, tenant].peek(self._head)
+        return None if number is None else self._head(number)
+
+    def _head(self, number: int) -> int | None:
+        front = self.lines[number].front
+        return front[0].units if front else None
+
+    def _taken(self, purpose: Purpose, tenant: str) -> Waiting:
+        number = self._campaigns[purpose, tenant].peek(self._head)
+        assert number is not None
+        one = self.lines[number].front.popleft()
+        self._campaigns[purpose, tenant].pay(number, one.units)
+        self._tenants[purpose].pay(tenant, one.units)
+        return one

@@ -12,6 +12,7 @@ import asyncpg
 from parley.contracts import DeliveryChanged, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
+from parley_sender import standing
 from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
@@ -35,7 +36,7 @@ class Change:
         return reason(self.told.code, self.row["reason"], self.row["parts_done"], self.row["parts"])
 
 
-async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]]) -> list[Caused]:
+async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]], now: datetime) -> list[Caused]:
     """Moves deliveries by a batch of receipts; gives what changed, in order. Receipts that mean nothing to a status leave no trace."""
     told = [(one, data) for one, data in told if data.status in TOLD]
     index = Index.of(await _matching(connection, [data for _, data in told]))
@@ -52,7 +53,7 @@ async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptRec
             if step is not None:
                 changes[row["message_id"]] = Change(one, row, step, data.at)
     await _park(connection, early)
-    await _move(connection, changes.values())
+    await _move(connection, changes.values(), now)
     return [Caused(change.cause, _changed(change)) for change in changes.values()]
 
 
@@ -116,7 +117,9 @@ async def _park(connection: Connection, early: Iterable[ReceiptReceived]) -> Non
         )
 
 
-async def _move(connection: Connection, changes: Iterable[Change]) -> None:
+async def _move(connection: Connection, changes: Iterable[Change], now: datetime) -> None:
+    """Moves the deliveries. What waited to be called for again, because nobody knew whether it had left, waits no longer."""
+    changes = list(changes)
     rows = [(change.row["message_id"], change.told.status, change.reason) for change in changes]
     if rows:
         await connection.execute(
@@ -124,6 +127,9 @@ async def _move(connection: Connection, changes: Iterable[Change]) -> None:
             " FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (message_id, status, reason) WHERE deliveries.message_id = new.message_id",
             *zip(*rows, strict=True),
         )
+    doubtful = [change.row["message_id"] for change in changes if change.row["status"] in OPEN]
+    if doubtful:
+        await standing.tell(connection, await standing.leave(connection, doubtful, now))
 
 
 def reason(code: str | None, before: str | None, done: int, parts: int) -> str | None:

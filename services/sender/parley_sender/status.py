@@ -8,20 +8,16 @@ from typing import NamedTuple
 
 from parley.contracts import DeliveryStatus, ReceiptStatus
 
-CALLING = "calling"
-"""A call is under way, or was when its process ended. Of no interest outside: the contract knows no such status."""
-
-OPEN = frozenset({DeliveryStatus.QUEUED.value, CALLING})
-"""What may still leave."""
+OPEN = frozenset({DeliveryStatus.QUEUED.value})
+"""What may still leave, or is being called for: its row of the queue tells which."""
 
 RANK: Mapping[str, int] = MappingProxyType({
     DeliveryStatus.QUEUED: 0,
-    CALLING: 1,
-    DeliveryStatus.UNKNOWN: 2,
-    DeliveryStatus.SENT: 3,
-    DeliveryStatus.FAILED: 4,
-    DeliveryStatus.DELIVERED: 5,
-    DeliveryStatus.READ: 6,
+    DeliveryStatus.UNKNOWN: 1,
+    DeliveryStatus.SENT: 2,
+    DeliveryStatus.FAILED: 3,
+    DeliveryStatus.DELIVERED: 4,
+    DeliveryStatus.READ: 5,
     DeliveryStatus.SUPPRESSED: 9,
     DeliveryStatus.EXPIRED: 9,
 })  # fmt: skip

@@ -19,7 +19,7 @@ def _said(change: Changed) -> Iterator[Data]:
     row = change.row
     yield DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
-        campaign=row["campaign"], variant=row["variant"], status=change.status, reason=change.reason, attempt=row["attempt"],
+        campaign=row["campaign"], variant=row["variant"], status=change.status, reason=change.reason, attempt=change.attempt,
         segments=row["segments"], provider_id=change.provider_id, at=change.at,
     )  # fmt: skip
     if change.status is DeliveryStatus.FAILED and change.reason == "opted_out":
@@ -27,6 +27,12 @@ def _said(change: Changed) -> Iterator[Data]:
             contact_id=row["contact_id"], account=row["lane"], channel=row["channel"], address=row["address"], state=ConsentState.REVOKED,
             purposes=_purposes(Purpose(row["purpose"])), at=change.at,
         )  # fmt: skip
+
+
+def _name(change: Changed) -> str:
+    """What tells this change from others of its message: a message is held for one reason after another."""
+    held = f":{change.reason}" if change.status is DeliveryStatus.HELD else ""
+    return f"{change.row['message_id']}:{change.attempt}:{change.status}{held}"
 
 
 def _purposes(refused: Purpose) -> Sequence[Purpose]:
@@ -37,6 +43,6 @@ def _purposes(refused: Purpose) -> Sequence[Purpose]:
 def _envelope(change: Changed, data: Data, place: int, now: datetime) -> Envelope:
     row = change.row
     return Envelope.model_construct(
-        id=str(caused_id(f"{row['message_id']}:{row['attempt']}:{change.status}", place)), source="parley/sender", time=now, tenant=row["tenant"],
+        id=str(caused_id(_name(change), place)), source="parley/sender", time=now, tenant=row["tenant"],
         subject=str(row["contact_id"]), traceparent=None, started_at=row["started_at"], origin=None, data=data,
     )  # fmt: skip

@@ -51,6 +51,16 @@ class Account:
     rate: float = 10.0
     """Sends a second, in the provider's own unit (see `Provider.UNIT`)."""
     burst: int = 1
+    per: float = 1.0
+    """The seconds over which the rate is seen: as it is written, a second, a minute or an hour."""
+    limits: tuple[str, ...] = ()
+    """Names of the limits that it shares with other accounts."""
+    pair: tuple[float, int] | None = None
+    """Messages a second to one recipient, and at once."""
+    shares: int = 1
+    """Lanes in which it is driven, each with its share of the rate; a contact keeps to one."""
+    window: timedelta | None = None
+    """How long after the customer's last word the provider takes free text; None: always."""
     honours_keys: bool = False
     """The provider knows a repeated idempotency key and does not send again: then a doubtful call may be repeated."""
     origins: tuple[str, ...] = ()

@@ -1,0 +1,110 @@
+"""What is claimed and waits for its moment: the highest priority leaves first, as soon as every bucket has room; a reply passes what was claimed before it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from uuid import UUID
+
+from parley.contracts import Purpose
+from parley_sender.ledger import Claimed
+from parley_sender.pace import Pace
+
+RANK = {purpose: place for place, purpose in enumerate(Purpose)}
+HORIZON = 0.1
+"""Seconds for which messages are claimed ahead: so many are in doubt at most when the process is killed, beside the calls under way."""
+LATE = 1.0
+"""Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
+
+
+@dataclass
+class Departures:
+    """`go` begins a call, `stay` hands a message back that was not called for, `low` is told when little is left to leave."""
+
+    pace: Pace
+    clock: Callable[[], datetime]
+    go: Callable[[Claimed], None]
+    stay: Callable[[Claimed], None]
+    low: Callable[[], None]
+    closing: bool = False
+    _heap: list[tuple[int, int, Claimed]] = field(default_factory=list)
+    _count: count[int] = field(default_factory=count)
+    _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
+    _stopped: dict[UUID, int] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, purpose: Purpose) -> int:
+        """Units that are claimed and have not left, of this purpose and those before it."""
+        return sum(self._units[: RANK[purpose] + 1])
+
+    def add(self, claimed: list[Claimed]) -> None:
+        """Messages whose attempts are committed, in the order in which they may leave."""
+        for one in claimed:
+            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), one))
+            self._units[RANK[one.purpose]] += one.units
+        self._news.set()
+
+    def stop(self, contact: UUID) -> None:
+        """The contact wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
+        if self._heap:
+            self._stopped[contact] = next(self._count)
+
+    def clear(self) -> None:
+        """Forgets what is claimed: it is somebody else's."""
+        self._heap.clear()
+        self._units = [0] * len(RANK)
+
+    def close(self) -> None:
+        """Nothing leaves any more; what is claimed is handed back."""
+        self.closing = True
+        self._news.set()
+
+    def changed(self) -> None:
+        """A pause or a rate is another."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._news.clear()
+            self._leave(loop.time())
+            wait = self._wait(loop.time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until the first may leave; None while there is none."""
+        return max(0.0, self.pace.at(self._heap[0][2].units, now) - now) if self._heap else None
+
+    def _leave(self, now: float) -> None:
+        """Lets go what may go now."""
+        late = self.pace.paused_until > now + LATE
+        while self._heap:
+            one = self._heap[0][2]
+            if not (self.closing or late or self._called_off(self._heap[0][1], one)):
+                if self.pace.at(one.units, now) > now:
+                    break
+                self.pace.take(one.units, one.address, one.purpose is not Purpose.REPLY, now)
+                self._pop(self.go)
+            else:
+                self._pop(self.stay)
+        if not self._heap:
+            self._stopped.clear()
+        if self.of(Purpose.MARKETING) <= self.pace.ahead(now, HORIZON / 2):
+            self.low()
+
+    def _pop(self, way: Callable[[Claimed], None]) -> None:
+        one = heapq.heappop(self._heap)[2]
+        self._units[RANK[one.purpose]] -= one.units
+        way(one)
+
+    def _called_off(self, number: int, one: Claimed) -> bool:
+        """Whether it must be asked again at the gate: the contact said stop since it was claimed, or its time is over."""
+        return number < self._stopped.get(one.contact_id, 0) or (one.expires_at is not None and one.expires_at <= self.clock())

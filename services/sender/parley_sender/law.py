@@ -1,0 +1,73 @@
+"""What holds for a message where its recipient is: tenant's policy, packs and account put together for the gate. Pure, but for reading the files once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from parley import policies
+from parley.channels.shape import Account
+from parley.config import Config
+from parley.contracts import Channel, Purpose
+from parley.policies import Policies, Policy
+from parley.settings import Settings
+from parley_sender import hours, packs, rulings, whereabouts
+from parley_sender.gate import Candidate, Rules
+from parley_sender.packs import Packs
+from parley_sender.rulings import Ruling
+from parley_sender.whereabouts import Whereabouts
+
+UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Law:
+    """The policies of all tenants and the packs of all countries."""
+
+    config: Config
+    policies: Policies
+    packs: Packs
+
+    @classmethod
+    def load(cls, config: Config, settings: Settings) -> Law:
+        """Raises `ConfigError` for a broken policies.yaml."""
+        found = packs.load()
+        return cls(config, policies.load(settings.config, config.tenants, found.all), found)
+
+    def policy(self, tenant: str) -> Policy:
+        return self.policies.of(tenant)
+
+    def where(self, tenant: str, channel: Channel, address: str, timezone: str | None) -> Whereabouts:
+        """Where the recipient is, as far as that is known."""
+        own = self.config.tenants.get(tenant)
+        return whereabouts.of(address, channel, timezone, own.timezone if own else UTC, self.policy(tenant).country)
+
+    def ruling(self, tenant: str, purpose: Purpose, channel: Channel, where: Whereabouts) -> Ruling:
+        return rulings.ruling(self.policy(tenant), self.packs, where, purpose, channel)
+
+    def of(self, message: Candidate, account: Account, now: datetime) -> tuple[Rules, Ruling]:
+        """The rules for a message at `now`."""
+        where = self.where(message.tenant, message.channel, message.address, message.timezone)
+        ruling = self.ruling(message.tenant, message.purpose, message.channel, where)
+        at_night = message.consent is not None and message.consent.at_night
+        opens = hours.opens(ruling.hours, where, now, at_night) if ruling.hours else None
+        return Rules(ruling.needs_consent, ruling.consent_lives, opens, account.window), ruling
+
+    def capped(self) -> frozenset[Purpose]:
+        """Purposes of which some people may get only so many."""
+        named = {cap.purpose for tenant in self.config.tenants for cap in self.policy(tenant).caps}
+        return frozenset(named.union(*(rule.purposes for pack in self.packs.all.values() for rule in pack.rules if rule.cap is not None)))
+
+
+def found(message: Candidate, ruling: Ruling, slots: int | None) -> Mapping[str, Any]:
+    """What stood at the gate, for the message's story: no address, no text."""
+    consent = message.consent
+    return {
+        "consent": {"state": consent.state, "at": consent.at.isoformat()} if consent else None,
+        "rules": [rule.name for rule in ruling.rules],
+        **({"caps": {"used": slots, "of": [f"{one.most} in {one.window}" for one in ruling.caps]}} if slots is not None else {}),
+        **({"window": message.wrote_at.isoformat()} if message.wrote_at else {}),
+    }

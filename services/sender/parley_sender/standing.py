@@ -1,0 +1,141 @@
+"""How open messages come to stand in their lines, and leave them: the rows of `queue`. Each function is a statement or two inside the caller's transaction.
+
+A message is `ready` in its line, `timed` until it is due, or `behind` an earlier one of its chain (one contact, channel and purpose: these keep their
+order, and one is called for at a time). Whoever ends a message puts the next of its chain into line; whoever adds one locks the last of the chain first, so
+neither misses the other. `sweep` finds what a race left behind all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from parley.database import Connection
+
+CHANNEL = "parley_lanes"
+"""PostgreSQL's notification channel by which lanes learn that there is something to send: the lane's part, and the lines."""
+STOPS = "parley_stops"
+"""And the one by which they learn who wants nothing more: contacts."""
+LINES = 500
+"""Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
+
+Chain = tuple[UUID, int]
+"""Contact, and hash of channel and purpose."""
+Stirred = dict[str, set[int]]
+"""By part, the lines in which something came to stand."""
+
+
+async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime) -> Stirred:
+    """Puts new deliveries into their lines, in the order in which they were asked for. `parts`: the part of the lane that each belongs to."""
+    ids, names = list(parts), list(parts.values())
+    await connection.execute(
+        """INSERT INTO lines (part, purpose, tenant, campaign)
+           SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS name
+           FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)
+           WHERE NOT EXISTS (SELECT FROM lines l WHERE (l.part, l.purpose, l.tenant, l.campaign) = (new.part, d.purpose, d.tenant, coalesce(d.campaign, '')))
+           ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
+        ids, names,
+    )  # fmt: skip
+    await connection.execute(
+        """SELECT FROM (SELECT DISTINCT contact_id, hashtext(channel || ':' || purpose) AS chain FROM deliveries
+                        WHERE message_id = ANY($1::uuid[]) ORDER BY 1, 2) AS new,
+               LATERAL (SELECT FROM queue q WHERE q.contact_id = new.contact_id AND q.chain = new.chain ORDER BY seq DESC LIMIT 1 FOR SHARE) AS last""",
+        ids,
+    )  # fmt: skip
+    rows = await connection.fetch(
+        """INSERT INTO queue (message_id, line, state, place, contact_id, chain, seq, units, due_at)
+           SELECT message_id, line, CASE WHEN NOT first OR EXISTS (SELECT FROM queue q WHERE q.contact_id = new.contact_id AND q.chain = new.chain) THEN 'behind'
+                   WHEN due_at > $3 THEN 'timed' ELSE 'ready' END, nextval('places'), contact_id, chain, seq, segments, due_at
+           FROM (SELECT d.*, given.part, hashtext(channel || ':' || purpose) AS chain,
+                        row_number() OVER (PARTITION BY contact_id, channel, purpose ORDER BY seq) = 1 AS first
+                 FROM unnest($1::uuid[], $2::text[]) AS given (message_id, part) JOIN deliveries d USING (message_id)) AS new
+           JOIN lines l ON (l.part, l.purpose, l.tenant, l.campaign) = (new.part, new.purpose, new.tenant, coalesce(new.campaign, ''))
+           ORDER BY seq RETURNING line, state""",
+        ids, names, now,
+    )  # fmt: skip
+    return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+
+
+async def leave(connection: Connection, messages: Iterable[UUID], now: datetime) -> Stirred:
+    """Takes messages out whose delivery is not queued any more, but for those that are being called for, and lets the next of their chains in.
+
+    Rows that a lane holds at this moment are passed over: it will meet them again, and do the same.
+    """
+    rows = await connection.fetch(
+        """DELETE FROM queue WHERE message_id IN (
+               SELECT message_id FROM queue JOIN deliveries USING (message_id) WHERE message_id = ANY($1::uuid[]) AND state <> 'calling' AND status <> 'queued'
+               ORDER BY queue.contact_id, chain, queue.seq FOR UPDATE OF queue SKIP LOCKED) RETURNING contact_id, chain""",
+        list(messages),
+    )  # fmt: skip
+    return await promote(connection, [(row["contact_id"], row["chain"]) for row in rows], now)
+
+
+async def promote(connection: Connection, chains: Sequence[Chain], now: datetime) -> Stirred:
+    """Lets the first of each chain come to stand in its line, or wait for its time."""
+    if not chains:
+        return {}
+    rows = await connection.fetch(
+        """UPDATE queue SET state = CASE WHEN due_at > $3 THEN 'timed' ELSE 'ready' END, place = nextval('places')
+           FROM (SELECT first.message_id AS id FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::int[]) AS gone (contact_id, chain) ORDER BY 1, 2) AS gone,
+                 LATERAL (SELECT message_id, state FROM queue q WHERE q.contact_id = gone.contact_id AND q.chain = gone.chain ORDER BY seq LIMIT 1) AS first
+                 WHERE first.state = 'behind') AS next
+           WHERE message_id = next.id AND state = 'behind' RETURNING line, state""",
+        [contact for contact, _ in chains], [chain for _, chain in chains], now,
+    )  # fmt: skip
+    return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+
+
+async def release(connection: Connection, now: datetime, most: int) -> tuple[int, Stirred]:
+    """Lets messages that have become due into their lines, the longest due first. Gives how many."""
+    rows = await connection.fetch(
+        """UPDATE queue SET state = 'ready', place = nextval('places') FROM (
+               SELECT message_id AS id FROM queue WHERE state = 'timed' AND due_at <= $1 ORDER BY due_at, seq LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
+           WHERE message_id = due.id RETURNING line""",
+        now, most,
+    )  # fmt: skip
+    return len(rows), await _stirred(connection, {row["line"] for row in rows})
+
+
+async def sweep(connection: Connection, now: datetime) -> Stirred:
+    """Finds messages that wait behind nobody."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT contact_id, chain FROM queue b WHERE state = 'behind' AND NOT EXISTS (
+               SELECT FROM queue q WHERE q.contact_id = b.contact_id AND q.chain = b.chain AND q.state <> 'behind')"""
+    )
+    return await promote(connection, [(row["contact_id"], row["chain"]) for row in rows], now)
+
+
+async def tell(connection: Connection, stirred: Stirred) -> None:
+    """Lanes hear of what came to stand in their lines, when the transaction is committed."""
+    for part, lines in sorted(stirred.items()):
+        named = ",".join(map(str, sorted(lines))) if len(lines) <= LINES else ""
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{part} {named}")
+
+
+async def tell_stops(connection: Connection, contacts: Iterable[UUID]) -> None:
+    """Lanes hear who wants nothing more, when the transaction is committed: what is about to be called for is looked at again."""
+    names = sorted({str(one) for one in contacts})
+    for first in range(0, len(names), 200):
+        await connection.execute("SELECT pg_notify($1, $2)", STOPS, " ".join(names[first : first + 200]))
+
+
+def merged(*some: Stirred) -> Stirred:
+    """All of them together."""
+    found: Stirred = {}
+    for one in some:
+        for part, lines in one.items():
+            found.setdefault(part, set()).update(lines)
+    return found
+
+
+async def _stirred(connection: Connection, lines: set[int]) -> Stirred:
+    if not lines:
+        return {}
+    rows: Sequence[asyncpg.Record] = await connection.fetch("SELECT part, line FROM lines WHERE line = ANY($1::int[])", list(lines))
+    found: Stirred = {}
+    for row in rows:
+        found.setdefault(row["part"], set()).add(row["line"])
+    return found
