@@ -1,6 +1,8 @@
 """Webhooks to tenants on real PostgreSQL and a real receiver: noted once, signed, told at least once under one id, and slow or dead ones hold nobody up."""
 
 import asyncio
+import signal
+import sys
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,12 +11,15 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from parley.outside import Guarded, Refused
 from parley_sender.notify import call, rows
+from parley_sender.notify import worker as worker_module
 from parley_sender.notify.noting import forget_of_contact
 from parley_sender.notify.rows import ALL, EACH, FAILING, LEASE
 from parley_sender.notify.schedule import GIVEN_UP, LASTING, PAUSES
 from tests.conftest import until
 from tests.notifying import CONTACT, NOW, Hooks, consent, delivery, event, hangs, hooks, receiver, says
+from tests.test_start_stop import environment
 
 pytestmark = pytest.mark.stack
 
@@ -247,6 +252,37 @@ def test_nothing_within_is_asked(settings, run, url, local, why):
     assert ([], "due", why) == (got, row["state"], row["answers"][0]["error"])
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost.", "[::1]", "[::ffff:7f00:1]"])
+def test_no_way_of_writing_this_machine_leads_to_it(settings, run, host):
+    """By the system's own resolver, which reads numbers in ways that few expect."""
+
+    async def main():
+        async with hooks(settings, webhooks_local="off") as one, one.posting() as worker:
+            await one.make(f"https://{host}/")
+            await one.happen(event(delivery()))
+            await one.turns(worker)
+            return (await one.posts())[0]["answers"][0]["error"]
+
+    assert run(main()).startswith(("refused: ", "the host has no address"))  # the last where the system knows no such name
+
+
+def test_a_name_is_looked_at_for_every_connection(run):
+    """One that was public and is not any more (DNS rebinding) is left at the second one; the first goes to the very address that was looked at."""
+    answers = [["8.8.8.8"], ["127.0.0.1"]]
+
+    async def lookup(host: str, port: int) -> list[str]:
+        return answers.pop(0)
+
+    async def main():
+        guarded = Guarded(lookup)
+        first = await guarded.resolve("hooks.example", 443)
+        with pytest.raises(Refused, match="loopback"):
+            await guarded.resolve("hooks.example", 443)
+        return [one["host"] for one in first]
+
+    assert ["8.8.8.8"] == run(main())
+
+
 def test_this_machine_is_asked_by_name_where_that_is_allowed(settings, run):
     """By whatever name of it."""
 
@@ -420,26 +456,61 @@ def test_two_replicas_never_make_the_same_call(settings, run):
 # --- kills -----------------------------------------------------------------------------------------------------------------------------
 
 
+KILLED = """
+import asyncio
+from parley.settings import Settings
+from parley_sender.notify.worker import Posting
+from tests.notifying import hooks
+
+async def main():
+    async with hooks(Settings()) as one:
+        await Posting(one.context).run(asyncio.Event())
+
+asyncio.run(main())
+"""
+
+
 def test_killed_between_call_and_record_it_is_told_again_under_its_id(settings, run):
-    """Not before the lease is over, and there is still one row; the receiver knows the repeat by its id."""
+    """By SIGKILL, once the receiver has it all: not before the lease is over, and there is still one row; the receiver knows the repeat by its id."""
 
     async def main():
-        async with hooks(settings) as one, receiver() as there:
+        gate = asyncio.Event()
+        async with hooks(settings) as one, receiver(hangs(gate)) as there:
             await one.make(there.base)
             await one.happen(event(delivery(), "e1"))
-            async with one.posting() as killed:
-                await killed.turn(NOW)
-                await killed.quiet()
-                killed._ended.clear()  # what a process knew is gone with it
-            async with one.posting() as next_one:
-                early = await one.turns(next_one, after=LEASE - timedelta(seconds=1))
-                late = await one.turns(next_one, after=timedelta(seconds=1))
-            return early, late, [got.id for got in there.got], await one.posts()
+            killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, env=environment(settings))
+            await until(lambda: _true(len(there.got) == 1), "the call of another process", 60)
+            killed.send_signal(signal.SIGKILL)
+            await killed.wait()
+            gate.set()
+            async with one.posting() as worker:
+                early = await one.turns(worker, after=LEASE - timedelta(seconds=1))
+                late = await one.turns(worker, after=timedelta(seconds=1))
+            return early, late, [(got.id, got.body) for got in there.got], await one.posts()
 
-    early, late, ids, posts = run(main())
+    early, late, (first, second), posts = run(main())
 
-    assert (0, 1, ["e1", "e1"]) == (early, late, ids)
-    assert [("sent", 2)] == [(row["state"], row["attempt"]) for row in posts]
+    assert (0, 1, "e1", first) == (early, late, first[0], second)
+    assert [("sent", 2, [2])] == [(row["state"], row["attempt"], [said["attempt"] for said in row["answers"]]) for row in posts]
+
+
+def test_cancelled_in_its_call_it_is_told_again(settings, run, monkeypatch):
+    """A stop waits for a moment only; what it cut off is nobody's until its lease is over."""
+    monkeypatch.setattr(worker_module, "STOP_WITHIN", 0.05)
+
+    async def main():
+        async with hooks(settings) as one, receiver(hangs(asyncio.Event())) as there:
+            await one.make(there.base)
+            await one.happen(event(delivery(), "e1"))
+            async with one.posting() as stopped:
+                await stopped.turn(NOW)
+                await until(lambda: _true(len(there.got) == 1), "the call")
+            there.answer = says(204)
+            async with one.posting() as worker:
+                await one.turns(worker, after=LEASE)
+            return [got.id for got in there.got], [(row["state"], row["attempt"]) for row in await one.posts()]
+
+    assert (["e1", "e1"], [("sent", 2)]) == run(main())
 
 
 def test_who_was_thought_dead_writes_nothing_over_the_next_one(settings, run):

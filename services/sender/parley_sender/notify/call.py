@@ -73,6 +73,10 @@ def _words(error: Exception) -> str:
     match error:
         case Refused():
             return f"refused: {error}"
+        case aiohttp.InvalidURL():
+            return "refused: it is no address that can be asked"
+        case aiohttp.ConnectionTimeoutError():
+            return f"no connection within {CONNECT:g} s"
         case TimeoutError():
             return f"no answer within {WITHIN:g} s"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
