@@ -1,6 +1,5 @@
 """The rules of sender, with values alone: statuses, the gate, the pace, whose turn it is, links, what the end of a call means."""
 
-from bisect import bisect_left
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -14,12 +13,13 @@ from parley.channels.shape import Account
 from parley.channels.text import storable
 from parley.contracts import Card, Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
 from parley.failures import Outcome
+from parley.policies import Cap, Policies, Policy
+from parley_sender import packs
 from parley_sender.accept import accepted
-from parley_sender.gate import LOOK, SETTLING, Candidate, Drop, Go, Hold, gate
+from parley_sender.gate import LOOK, SETTLING, Candidate, Consent, Drop, Go, Hold, Rules, capped, gate
+from parley_sender.law import Law
 from parley_sender.links import LENGTH, code, tracked
 from parley_sender.outcome import LONGEST_ID, LONGEST_WORD, Finished, doubtful, kept, of_parts, settled
-from parley_sender.pace import HORIZON, Pace
-from parley_sender.queue import FLOOR, line
 from parley_sender.status import RANK, TOLD, Told, moved
 from tests.conftest import CONFIG
 
@@ -61,111 +61,78 @@ def test_every_word_of_a_receipt_is_decided():
 
 # --- the gate --------------------------------------------------------------------------------------------------------------------------
 
+ADS = Rules(needs_consent=True)
+YES, NO, NOT_YET = (Consent(state, T0 - timedelta(days=700)) for state in (ConsentState.GRANTED, ConsentState.REVOKED, ConsentState.PENDING))
+HOUR = timedelta(hours=1)
 
-def candidate(purpose: Purpose = Purpose.REPLY, contact: UUID | None = None, **more: object) -> Candidate:
-    return replace(Candidate(uuid4(), contact or uuid4(), purpose, 1, T0), **more)
+
+def candidate(purpose: Purpose = Purpose.REPLY, **more: object) -> Candidate:
+    return replace(Candidate(uuid4(), uuid4(), "acme", purpose, Channel.SMS, "+821012345678", 1, T0), **more)
 
 
 @pytest.mark.parametrize("purpose", Purpose)
 def test_nothing_leaves_after_a_stop_but_its_answer(purpose):
     """A revoked consent suppresses every purpose; the legally required answer passes."""
-    asked = candidate(purpose, consent=ConsentState.REVOKED)
+    asked = candidate(purpose, consent=NO)
 
-    assert Drop(DeliveryStatus.SUPPRESSED, "opted_out") == gate(asked, T0)
-    assert Go() == gate(replace(asked, notice="opted_out"), T0)
+    assert Drop(DeliveryStatus.SUPPRESSED, "opted_out") == gate(asked, Rules(), T0)
+    assert Go() == gate(replace(asked, notice="opted_out"), Rules(), T0)
 
 
 def test_marketing_needs_a_yes():
     """Without one it waits a moment for a consent that is on its way, then it is suppressed; a reply needs none."""
     asked = candidate(Purpose.MARKETING)
 
-    assert Hold(T0 + LOOK) == gate(asked, T0)
-    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(asked, T0 + SETTLING)
-    assert Go() == gate(replace(asked, consent=ConsentState.GRANTED), T0)
-    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(replace(asked, consent=ConsentState.PENDING), T0 + SETTLING)
-    assert Go() == gate(candidate(Purpose.REPLY), T0)
+    assert Hold(T0 + LOOK) == gate(asked, ADS, T0)
+    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(asked, ADS, T0 + SETTLING)
+    assert Go() == gate(replace(asked, consent=YES), ADS, T0)
+    assert Drop(DeliveryStatus.SUPPRESSED, "no_consent") == gate(replace(asked, consent=NOT_YET), ADS, T0 + SETTLING)
+    assert Go() == gate(candidate(Purpose.REPLY), Rules(), T0)
+
+
+def test_a_yes_is_over_when_nobody_confirmed_it():
+    """Two years in Korea: to the moment."""
+    asked, rules = candidate(Purpose.MARKETING, consent=YES), Rules(needs_consent=True, consent_lives=timedelta(days=700))
+
+    assert Drop(DeliveryStatus.SUPPRESSED, "consent_not_confirmed") == gate(asked, rules, T0)
+    assert Go() == gate(asked, rules, T0 - timedelta(microseconds=1))
 
 
 def test_what_is_too_late_does_not_leave():
     """Not even a notice."""
-    assert Drop(DeliveryStatus.EXPIRED, "expired") == gate(candidate(expires_at=T0, notice="help"), T0)
+    assert Drop(DeliveryStatus.EXPIRED, "expired") == gate(candidate(expires_at=T0, notice="help"), Rules(), T0)
 
 
-# --- the pace --------------------------------------------------------------------------------------------------------------------------
+def test_the_night_is_waited_for_no_longer_than_the_message_lives():
+    """Then it is looked at once more, and expires."""
+    night = Rules(opens_at=T0 + 9 * HOUR)
+
+    assert Hold(T0 + 9 * HOUR, "quiet_hours") == gate(candidate(), night, T0)
+    assert Hold(T0 + HOUR, "quiet_hours") == gate(candidate(expires_at=T0 + HOUR), night, T0)
 
 
-@given(st.floats(0.5, 500), st.integers(1, 20), st.lists(st.tuples(st.floats(0, 0.5), st.lists(st.integers(1, 4), max_size=30)), max_size=30))
-def test_no_sliding_second_sees_more_than_rate_and_burst(rate, burst, turns):
-    """However often and with whatever sizes it is asked; a message above the burst counts once with its excess."""
-    pace, now, sent = Pace.empty(rate, burst, 0.0), 0.0, list[tuple[float, int]]()
-    for wait, units in turns:
-        now += wait
-        pace, times = pace.plan(units, now)
-        sent += zip(times, units, strict=False)
-    at = [time for time, _ in sent]
-    most = [sum(unit for _, unit in sent[place : bisect_left(at, time + 1 - 1e-9)]) for place, time in enumerate(at)]
+@pytest.mark.parametrize(
+    "wrote, templated, goes",
+    [(None, False, False), (None, True, True), (T0 - 25 * HOUR, False, False), (T0 - 23 * HOUR, False, True), (T0 - 24 * HOUR, False, False)],
+)
+def test_free_text_waits_for_the_customer_to_write(wrote, templated, goes):
+    """Where the provider has a window: 24 hours after their last word; a template passes."""
+    verdict = gate(candidate(wrote_at=wrote, templated=templated), Rules(window=24 * HOUR), T0)
 
-    assert at == sorted(at)
-    assert all(one <= rate + max(burst, 4) + 1e-6 for one in most)
+    assert goes == isinstance(verdict, Go)
+    assert goes or "window_closed" == verdict.reason
 
 
-def test_a_backlog_uses_the_rate():
-    """A loop that wakes late by up to half a horizon loses nothing."""
-    pace, now, sent = Pace.empty(100, 1, 0.0), 0.0, 0
-    while now < 60:
-        pace, times = pace.plan([1] * 50, now)
-        sent += len(times)
-        now += HORIZON / 2 + HORIZON / 3
+@given(st.lists(st.timedeltas(timedelta(0), timedelta(days=9)), max_size=12), st.integers(0, 3), st.integers(1, 4), st.integers(1, 8))
+def test_a_cap_is_never_passed(ago, before, a_day, a_week):
+    """Whoever goes makes no window of either cap fuller than it allows, and leaves the slots that higher priorities want."""
+    caps = (Cap(Purpose.MARKETING, timedelta(days=1), a_day), Cap(Purpose.MARKETING, timedelta(days=7), a_week))
+    times = [T0 - one for one in ago]
+    verdict = capped(times, caps, before, T0)
+    free = [cap.most - sum(one > T0 - cap.window for one in times) for cap in caps]
 
-    assert 0.97 * 6000 <= sent <= 6001
-
-
-def test_a_takeover_begins_empty():
-    """The last holder may have spent the whole second."""
-    pace, times = Pace.empty(10, 10, 100.0).plan([1], 100.0)
-
-    assert [] == times
-    assert 100.0 < pace.next_at(100.0) < 100.2
-
-
-def test_a_429_pauses_and_the_rate_grows_back():
-    """Nothing within the pause; half the rate after it; all of it later. Many at once count as one."""
-    pace = Pace.empty(100, 1, 0.0).throttled(1.0, 5.0).throttled(1.1, None)
-
-    assert [] == pace.plan([1], 2.0)[1]
-    assert 6.0 == pace.next_at(2.0)
-    assert pace.speed(6.0) == pytest.approx(0.5 * pace.speed(100.0))
-
-
-# --- whose turn ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_replies_pass_a_campaign():
-    """Before transactional, before marketing."""
-    waiting = {purpose: [candidate(purpose)] for purpose in reversed(Purpose)}
-
-    assert list(Purpose) == [one.purpose for one, _ in line(waiting, 0.0)]
-
-
-@given(st.integers(1, 50))
-def test_marketing_keeps_its_floor(each):
-    """However few leave at a time, of a thousand messages a tenth is marketing while replies never end."""
-    owed, sent = 0.0, []
-    while len(sent) < 1000:
-        waiting = {Purpose.REPLY: [candidate() for _ in range(each)], Purpose.MARKETING: [candidate(Purpose.MARKETING) for _ in range(each)]}
-        for one, after in list(line(waiting, owed))[:each]:
-            owed = after
-            sent.append(one.purpose)
-
-    assert 1000 * FLOOR * 0.85 <= sent[:1000].count(Purpose.MARKETING) <= 1000 * FLOOR * 1.15
-
-
-def test_a_contact_gets_one_message_at_a_time():
-    """The first of theirs in the line; the others wait for its end."""
-    contact = uuid4()
-    waiting = {Purpose.REPLY: [candidate(contact=contact)], Purpose.MARKETING: [candidate(Purpose.MARKETING, contact), candidate(Purpose.MARKETING)]}
-
-    assert [Purpose.REPLY, Purpose.MARKETING] == [one.purpose for one, _ in line(waiting, 0.0)]
+    assert isinstance(verdict, Go) == all(one > before for one in free)
+    assert isinstance(verdict, Drop) == any(one <= 0 for one in free)
 
 
 # --- links -----------------------------------------------------------------------------------------------------------------------------
@@ -216,15 +183,23 @@ def finished(kind: str | None, failures: int = 0, purpose: Purpose = Purpose.REP
 )
 def test_the_end_of_a_call(call, account, status, failures):
     """Which status follows, and whether it counts against the schedule."""
-    after = settled(call, account, T0)
+    after = settled(call, account, T0, Policy("acme"))
 
     assert (status, failures) == (after.status, after.failures)
+
+
+def test_who_had_rather_be_told_twice_is():
+    """Where the tenant's policy says so, what is in doubt is sent once more, by the schedule."""
+    again = Policy("acme", unknown=dict.fromkeys(Purpose, "resend"))
+
+    assert (DeliveryStatus.QUEUED, 1) == ((after := settled(finished("unknown"), NO_KEYS, T0, again)).status, after.failures)
+    assert DeliveryStatus.QUEUED == doubtful(NO_KEYS, "resend")
 
 
 def test_a_pause_that_is_asked_for_is_kept():
     """Of a 429 as of an outage."""
     for kind in ("throttled", "transient"):
-        assert settled(finished(kind, retry_after=timedelta(minutes=9)), NO_KEYS, T0).due_at >= T0 + timedelta(minutes=9)
+        assert settled(finished(kind, retry_after=timedelta(minutes=9)), NO_KEYS, T0, Policy("acme")).due_at >= T0 + timedelta(minutes=9)
 
 
 def test_a_doubtful_call_is_repeated_only_under_a_key_that_counts():
@@ -255,6 +230,9 @@ def test_whatever_a_provider_answers_can_be_kept(code, reason, provider_id, paus
 # --- taking a request ------------------------------------------------------------------------------------------------------------------
 
 
+PACKS = packs.load()
+
+
 @pytest.fixture(scope="module")
 def config():
     from parley import config as configuration
@@ -266,7 +244,7 @@ def config():
 def taken(config, tenant: str = "acme", **more: object):
     request = MessageRequested(**{"contact_id": uuid4(), "message_id": MESSAGE, "purpose": "reply", "content": Content(text="hi"), **more})
     event = Envelope(id="e", source="test", time=T0, tenant=tenant, data=request)
-    return accepted(event, request, config, b"s", "https://p.example")
+    return accepted(event, request, Law(config, Policies(), PACKS), b"s", "https://p.example")
 
 
 def test_a_message_goes_the_first_way_there_is(config):

@@ -132,13 +132,11 @@ def capped(times: Sequence[datetime], caps: Sequence[Cap], before: int, now: dat
     A slot that a waiting message of higher priority (`before` of them) will want is left to it. A message that finds none is dropped, not put off: what
     waited for days says nothing any more.
     """
-    for cap in caps:
-        used = sum(1 for one in times if one > now - cap.window)
-        if used >= cap.most:
+    used = [(cap, sum(1 for one in times if one > now - cap.window)) for cap in caps]
+    for cap, count in used:
+        if count >= cap.most:
             return Drop(DeliveryStatus.SUPPRESSED, f"capped: {cap.most} in {_words(cap.window)}")
-        if used + before >= cap.most:
-            return Hold(now + ASIDE, "priority")
-    return Go()
+    return Hold(now + ASIDE, "priority") if any(count + before >= cap.most for cap, count in used) else Go()
 
 
 def _words(span: timedelta) -> str:

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-GUARD = 0.02
+GUARD = 0.015
 """Seconds by which a window is longer here than at the provider: of two calls on their way the first may take longer than the second."""
 CATCH_UP = 0.25
 """Seconds of a standstill that are made up for afterwards: a turn that took long, a loop that woke late. The window holds all the same."""

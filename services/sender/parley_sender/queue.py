@@ -134,7 +134,7 @@ class Lines:
     @property
     def idle(self) -> bool:
         """Nothing stands at the front, and no line goes on."""
-        return not self._wet and not any(fair.order for fair in self._tenants.values())
+        return not self._wet and all(self._turn(one) is None for one in Purpose)
 
     def take(self, units: int, least: Purpose = Purpose.MARKETING) -> Iterator[Waiting]:
         """Messages in the order in which they may leave, until they come to so many units or nothing waits; none less urgent than `least`."""
