@@ -17,7 +17,7 @@ import orjson
 import pytest
 import yaml
 
-from parley.channels import PROVIDERS, google, plain, vonage_sms
+from parley.channels import PROVIDERS, google, plain, twilio_words, vonage_sms
 from parley.channels.shape import Account, Receipt, Request, Response, Source
 from parley.contracts import Channel
 from parley.failures import Class
@@ -29,7 +29,7 @@ SETS = ("OPTED_OUT", "THROTTLED", "TRANSIENT", "ACCOUNT", "PERMANENT", "RECIPIEN
 """Names of what a module knows of codes, beside dicts whose values are classes."""
 OTHER = {("meta", "MEDIA"), ("telegram", "SERVICE"), ("vonage", "NUMBERED")}
 """Sets of a module that are no codes."""
-BESIDE = {"vonage": [vonage_sms], "fcm": [google], "rbm": [google], "webchat": [plain]}
+BESIDE = {"twilio": [twilio_words], "vonage": [vonage_sms], "fcm": [google], "rbm": [google], "webchat": [plain]}
 """Modules that a provider's errors are read with."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 
 from parley import crypto
+from parley.channels.asked import taken
 from parley.channels.cards import unfolded
 from parley.channels.cost import cost
 from parley.channels.shape import Account, Engaged, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
@@ -34,6 +35,8 @@ MAX_TEXT = 800
 """Characters of an SMS: whatever the alphabet, these fit into the 25 segments and 4,000 bytes beyond which it is REJECTED_MESSAGE_TOO_LONG."""
 MAX_MMS_TEXT = 1600
 """Characters of the text in an MMS (REJECTED_MESSAGE_TEXT_TOO_LONG)."""
+LOGGED = timedelta(hours=48)
+"""How long messages stand in the log."""
 VALID = (1, 48 * 3600)
 """Seconds of a `validityPeriod`: Infobip makes 48 hours of more."""
 TOKEN = "token"
@@ -91,8 +94,8 @@ def answer() -> Response:
 
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """One request; several where the text is more than one message holds. Each has our message id as its own, the later ones with a number."""
-    headers = {"authorization": f"App {account.secret('api_key')}", "content-type": "application/json", "accept": "application/json"}
-    keys = (f"{message.message_id}{f'-{place}' if place else ''}" for place in itertools.count())
+    headers = {**_key(account), "content-type": "application/json", "accept": "application/json"}
+    keys = (_numbered(message, place) for place in itertools.count())
     host = account.base_url or API
     return [
         HttpRequest(
@@ -122,6 +125,27 @@ def interpret(response: Response) -> Outcome:
     fault = kind == "permanent" and (response.status in (401, 403, 404, 405) or response.status < 400 or code in ("UNAUTHORIZED", "FORBIDDEN"))
     reason = f"{text} ({fields})" if fields else text
     return Outcome(kind, code, reason[:200], retry_after=retry_after(response), scope="account" if fault else "message")
+
+
+def query(message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+    """The log of one SMS by the id that we gave it. Logs are kept for two days; those of MMS stand elsewhere."""
+    said = _contents(unfolded(message.content, pictures=account.channel is Channel.MMS))[part]
+    if "messageSegments" in said or now - message.at >= LOGGED:
+        return None
+    url = f"{account.base_url or API}/sms/3/logs?{urlencode({'messageId': _numbered(message, part)})}"
+    return HttpRequest("GET", url, {**_key(account), "accept": "application/json"}, b"")
+
+
+def query_answer(response: Response, message: Outgoing, part: int, account: Account) -> Receipt | None:
+    """What the log says. That there is no line proves nothing: nobody promises when a line is there."""
+    try:
+        body = mapping(orjson.loads(response.body)) if 200 <= response.status < 300 else {}
+    except orjson.JSONDecodeError:
+        return None
+    lines = [one for one in items(body.get("results")) if one.get("messageId") == _numbered(message, part)]
+    receipts = (item for one in lines for item in _report(one) if isinstance(item, Receipt))
+    found = next(receipts, None)
+    return taken(found, message.message_id) if found else None
 
 
 def failure(code: str, status: int) -> Class:
@@ -283,6 +307,15 @@ def _contents(content: Content) -> list[dict[str, Any]]:
     first = next(iter(pieces(text, MAX_MMS_TEXT)), "")
     spoken = [{"type": "TEXT", "text": first}] if first else []
     return [{"messageSegments": [*spoken, *files]}, *({"text": one} for one in pieces(text[len(first) :].lstrip(), MAX_TEXT))]
+
+
+def _key(account: Account) -> dict[str, str]:
+    return {"authorization": f"App {account.secret('api_key')}"}
+
+
+def _numbered(message: Outgoing, part: int) -> str:
+    """The id of a part: ours, from the second on with a number."""
+    return f"{message.message_id}{f'-{part}' if part else ''}"
 
 
 def _addressed(content: dict[str, Any], key: str, message: Outgoing, account: Account) -> dict[str, Any]:

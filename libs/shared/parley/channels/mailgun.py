@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl, quote, urlencode
 import orjson
 
 from parley import crypto
+from parley.channels.asked import APART, taken
 from parley.channels.mail import ECHO, Event, address, bare, of_status, reference, variables, written
-from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Outgoing, Request, Response
-from parley.channels.text import document, mapping, moment, retry_after, storable, string, whole
+from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Outgoing, Receipt, Request, Response
+from parley.channels.text import document, items, mapping, moment, retry_after, storable, string, whole
 from parley.contracts import ConsentState, Content, ReceiptStatus
 from parley.failures import Outcome
 
@@ -31,6 +32,8 @@ RECEIPTS = MappingProxyType({
     "bounced": ReceiptStatus.FAILED, "dropped": ReceiptStatus.FAILED,
 })  # fmt: skip
 """`bounced` and `dropped` are words of the forms."""
+LISTED = 300
+"""Events that are looked through for those of one message: the most that Mailgun gives at once."""
 UNSUBSCRIBED = 606
 """Mailgun's own code for an address that it does not send to, because it had unsubscribed."""
 Form = list[tuple[str, str]]
@@ -77,12 +80,9 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
         said = [*heading, ("template", template.name), ("t:variables", orjson.dumps(variables(template)).decode())]
     form = [("from", mail.from_), ("to", message.address), *said, (f"v:{ECHO}", str(message.message_id))]
     form += [(f"h:{name}", value) for name, value in mail.headers.items()]
-    domain = account.credentials.get("domain", ("",))[0] or mail.sender.rpartition("@")[2]
-    basic = base64.b64encode(f"api:{account.secret('api_key')}".encode()).decode()
-    headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
+    headers = {**_basic(account), "content-type": "application/x-www-form-urlencoded"}
     key = {"idempotency-key": str(message.message_id)} if account.honours_keys else {}
-    url = f"{account.base_url or API}/v3/{quote(domain, safe='')}/messages"
-    return [HttpRequest("POST", url, {**headers, **key}, urlencode(form).encode())]
+    return [HttpRequest("POST", f"{_domain(account)}/messages", {**headers, **key}, urlencode(form).encode())]
 
 
 def interpret(response: Response) -> Outcome:
@@ -103,8 +103,37 @@ def interpret(response: Response) -> Outcome:
     )
 
 
+def query(message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+    """Everything that happened to mail for this address since the call began."""
+    since = int((message.at - APART).timestamp())
+    asked = urlencode({"begin": since, "ascending": "yes", "limit": LISTED, "recipient": message.address})
+    return HttpRequest("GET", f"{_domain(account)}/events?{asked}", _basic(account), b"")
+
+
+def query_answer(response: Response, message: Outgoing, part: int, account: Account) -> Receipt | None:
+    """The last that happened to the message, by our id in its variables. Where nothing did, it may yet be told: events come late and out of order."""
+    try:
+        body = mapping(orjson.loads(response.body)) if 200 <= response.status < 300 else {}
+    except orjson.JSONDecodeError:
+        return None
+    told = (item for event in items(body.get("items")) for item in _items(event) if isinstance(item, Receipt))
+    mine = [one for one in told if one.message_id == message.message_id]
+    return taken(mine[-1], message.message_id) if mine else None
+
+
 def segments(content: Content) -> int:
     return 1
+
+
+def _domain(account: Account) -> str:
+    """Where the API has the account's domain: the one that is configured, else that of the sender."""
+    found = account.credentials.get("domain", ("",))[0] or account.sender.strip().removesuffix(">").rpartition("@")[2]
+    return f"{account.base_url or API}/v3/{quote(found, safe='')}"
+
+
+def _basic(account: Account) -> dict[str, str]:
+    pair = f"api:{account.secret('api_key')}"
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _signature(request: Request) -> tuple[str, str, str]:

@@ -11,7 +11,8 @@ Any of them may name its `channel` (else the account's), a receipt a `to`; `stat
 times in RFC 3339 with an offset. A repeat keeps its `webhook-id`.
 
 Out: `POST {base_url}/messages` with `{reference, to, from, text, media, choices, cards?, valid_for?}` (seconds after which it is of no use any more)
-and `Idempotency-Key`; answers 202 `{id, price?, currency?, segments?}`, or `{code, message}`.
+and `Idempotency-Key`; answers 202 `{id, price?, currency?, segments?}`, or `{code, message}`. A message in doubt is asked for where the account says
+`honours_keys: false`: `GET {base_url}/messages/{reference}`, signed; answers 200 `{id, status, ...}` as in `message.status`, or 404 `{code: unknown_message}`.
 
 Source: standard-webhooks/standard-webhooks, spec/standard-webhooks.md.
 """
@@ -21,12 +22,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Literal
 from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
 
 from parley import crypto
+from parley.channels.asked import taken
 from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, phone, retry_after, said, string, tapped
@@ -37,6 +40,8 @@ UNIT = "messages"
 HONOURS_KEYS = True
 CREDENTIALS = ("symmetric",)
 CHANNELS: Mapping[str, Channel] = MappingProxyType({one.value: one for one in Channel})
+UNKNOWN_MESSAGE = "unknown_message"
+"""The code with which a system that was asked for a message says that it never had it."""
 FOREVER = 10**9
 """Seconds: no provider's bound, only that of whoever reads the number."""
 CODES: Mapping[str, Class] = MappingProxyType({"opted_out": "opted_out", "throttled": "throttled", "unavailable": "transient"})
@@ -117,6 +122,28 @@ def interpret(response: Response) -> Outcome:
         retry_after=retry_after(response),
         scope="account" if kind == "permanent" and (response.status in (401, 403) or response.status < 400) else "message",
     )
+
+
+def query(message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+    """By our own id, signed as a message is, with nothing as its body."""
+    if account.base_url is None:
+        return None
+    signed = crypto.webhook_sign(account.secret("symmetric"), f"q_{message.message_id.hex}", now, b"")
+    return HttpRequest("GET", f"{account.base_url}/messages/{message.message_id}", signed, b"")
+
+
+def query_answer(response: Response, message: Outgoing, part: int, account: Account) -> Receipt | Literal["never"] | None:
+    """What it says of the message; `unknown_message` is its word that it never had it. Any other 404 may be that of a proxy."""
+    try:
+        body = mapping(orjson.loads(response.body))
+    except orjson.JSONDecodeError:
+        return None
+    if response.status == 404:
+        return "never" if body.get("code") == UNKNOWN_MESSAGE else None
+    if not 200 <= response.status < 300 or not (string(body.get("id")) and string(body.get("status"))):
+        return None
+    told = {**body, "reference": str(message.message_id), "to": message.address}
+    return taken(next(one for one in _receipt(told, account, None) if isinstance(one, Receipt)), message.message_id)
 
 
 def segments(content: Content) -> int:

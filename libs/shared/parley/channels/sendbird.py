@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 from pydantic import JsonValue
 
 from parley import crypto
+from parley.channels.asked import APART
 from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Forged, Happened, HttpRequest, Item, Malformed, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import document, items, mapping, moment, number, pieces, retry_after, said, string, whole, written_out
@@ -26,6 +27,8 @@ HONOURS_KEYS = False
 CREDENTIALS = ("app_id", "api_token")
 MAX_TEXT = 5000
 """Characters of a message, as an application has it at first."""
+LISTED = 200
+"""Messages of a channel that are looked through for one."""
 THROTTLED = frozenset({429, 429100})
 TRANSIENT = frozenset({503, 500601, 500602, 500901})
 ACCOUNT = frozenset({400108, 400300, 400301, 400302, 400303, 400304, 400306, 400307, 400401, 403100})
@@ -83,7 +86,6 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     bodies = _bodies(message.content)
     if not bodies:
         raise ValueError("Sendbird has no templates of this kind, and the message has no text, no choices and no media")
-    host = account.base_url or f"https://api-{account.secret('app_id')}.sendbird.com"
     data: dict[str, Any] = {"message_id": str(message.message_id)}
     if choices := [one.model_dump() for one in message.content.choices]:
         data["choices"] = choices
@@ -94,7 +96,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
         told = data if place == len(bodies) - 1 else {"message_id": data["message_id"]}
         fields = {**body, "user_id": account.sender, "data": orjson.dumps(told).decode(), "dedup_id": key}
         keyed = {**headers, "idempotency-key": key} if account.honours_keys else headers
-        requests.append(HttpRequest("POST", f"{host}/v3/group_channels/{quote(message.address, safe='')}/messages", keyed, orjson.dumps(fields)))
+        requests.append(HttpRequest("POST", _messages_url(message, account), keyed, orjson.dumps(fields)))
     return requests
 
 
@@ -115,6 +117,29 @@ def interpret(response: Response) -> Outcome:
         retry_after=retry_after(response),
         scope="account" if kind == "permanent" and (code in ACCOUNT or by_status) else "message",
     )
+
+
+def query(message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+    """What was said in the channel since the call began."""
+    since = int((message.at - APART).timestamp() * 1000)
+    asked = urlencode({"message_ts": since, "prev_limit": 0, "next_limit": LISTED, "include": "true", "user_ids": account.sender})
+    return HttpRequest("GET", f"{_messages_url(message, account)}?{asked}", {"api-token": account.secret("api_token")}, b"")
+
+
+def query_answer(response: Response, message: Outgoing, part: int, account: Account) -> Receipt | None:
+    """The part, by our id in `data`: parts go one after the other, so it is there when more of them are than went before it."""
+    try:
+        body = mapping(orjson.loads(response.body)) if 200 <= response.status < 300 else {}
+    except orjson.JSONDecodeError:
+        return None
+    mine = [one for one in items(body.get("messages")) if _reference(one) == str(message.message_id)]
+    if len(mine) <= part:
+        return None
+    one = mine[part]
+    return Receipt(
+        Channel.INAPP, ReceiptStatus.SENT, string(one.get("message_id")), message.message_id, message.address, at=_at(one.get("created_at")),
+        conversation=message.address,
+    )  # fmt: skip
 
 
 def failure(code: int | None, status: int = 400) -> Class:
@@ -202,6 +227,19 @@ def _bodies(content: Content) -> list[dict[str, Any]]:
     content = unfolded(content)
     texts = pieces(written_out(content), MAX_TEXT)
     return [*map(_file, content.media), *({"message_type": "MESG", "message": one} for one in texts)]
+
+
+def _messages_url(message: Outgoing, account: Account) -> str:
+    host = account.base_url or f"https://api-{account.secret('app_id')}.sendbird.com"
+    return f"{host}/v3/group_channels/{quote(message.address, safe='')}/messages"
+
+
+def _reference(one: dict[str, Any]) -> str | None:
+    """Our message id, as it rides in `data`."""
+    try:
+        return string(mapping(orjson.loads(string(one.get("data")) or "")).get("message_id"))
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _file(media: Media) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from uuid import UUID
 import orjson
 
 from parley import crypto
-from parley.channels import gsm
+from parley.channels import gsm, twilio_asked
 from parley.channels.cards import unfolded
 from parley.channels.cost import cost
 from parley.channels.shape import Account, Forged, HttpRequest, Item, Malformed, Opted, Outgoing, Receipt, Received, Request, Response
 from parley.channels.text import form_fields, located, mapping, phone, pieces, retry_after, said, storable, tapped, whole, written_out
+from parley.channels.twilio_words import ACCOUNT, STATUSES, failure
 from parley.contracts import Channel, ConsentState, Content, Media, ReceiptStatus
-from parley.failures import Class, Outcome
+from parley.failures import Outcome
 
 UNIT = "segments"
 HONOURS_KEYS = False
@@ -40,19 +41,6 @@ MAX_MEDIA = 10
 ECHO = "m"
 """Query parameter of the status callback that carries our message id: a receipt finds its message even when the answer was lost."""
 
-STATUSES = {
-    "accepted": ReceiptStatus.QUEUED, "scheduled": ReceiptStatus.QUEUED, "queued": ReceiptStatus.QUEUED, "sending": ReceiptStatus.QUEUED,
-    "sent": ReceiptStatus.SENT, "delivered": ReceiptStatus.DELIVERED, "read": ReceiptStatus.READ,
-    "undelivered": ReceiptStatus.FAILED, "failed": ReceiptStatus.FAILED, "canceled": ReceiptStatus.FAILED,
-}  # fmt: skip
-OPTED_OUT = frozenset({21610, 63033})
-THROTTLED = frozenset({20429, 21611, 30001, 30022, 30023, 30027, 63017, 63018, 63038})
-TRANSIENT = frozenset({20500, 20503, 30003, 30008, 30017, 30410, 63009, 63010, 63012})
-ACCOUNT = frozenset({20003, 20005, 30002, 30032})
-PERMANENT = frozenset({
-    21211, 21408, 21612, 21614, 21617, 30004, 30005, 30006, 30007, 30019, 63003, 63013, 63016, 63024, 63032,
-})  # fmt: skip
-"""Named so that they stay permanent whatever the HTTP status; an unknown code follows the status."""
 OPTS = {"STOP": ConsentState.REVOKED, "START": ConsentState.GRANTED}
 Kind = Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "button", "unsupported", "reaction"]
 TYPES: dict[str, Kind] = {
@@ -112,19 +100,16 @@ def answer() -> Response:
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """One request; several where the text or the media are more than one message holds. Each carries our message id in its callback."""
     common = _common(message, account)
-    content = unfolded(message.content, pictures=account.channel is not Channel.SMS)
-    user = account.secret("account_sid")
-    basic = base64.b64encode(f"{user}:{account.secret('auth_token')}".encode()).decode()
-    headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
+    headers = {**_basic(account), "content-type": "application/x-www-form-urlencoded"}
     keys = (f"{message.message_id}{f'-{place}' if place else ''}" for place in itertools.count())
     return [
         HttpRequest(
             "POST",
-            f"{account.base_url or API}/2010-04-01/Accounts/{user}/Messages.json",
+            _messages_url(account),
             {**headers, **({"idempotency-key": key} if account.honours_keys else {})},
             urlencode([*common, *fields]).encode(),
         )
-        for key, fields in zip(keys, _bodies(content, 1 if account.channel is Channel.WHATSAPP else MAX_MEDIA), strict=False)
+        for key, fields in zip(keys, _said(message, account), strict=False)
     ]
 
 
@@ -153,8 +138,7 @@ def media_request(media: Media, account: Account) -> HttpRequest | None:
     """Files stand at an address of the API, which asks who we are."""
     if media.url is None or not media.url.startswith(f"{account.base_url or API}/"):
         return None
-    basic = base64.b64encode(f"{account.secret('account_sid')}:{account.secret('auth_token')}".encode()).decode()
-    return HttpRequest("GET", media.url, {"authorization": f"Basic {basic}"}, b"")
+    return HttpRequest("GET", media.url, _basic(account), b"")
 
 
 def media_next(response: Response, account: Account) -> HttpRequest | None:
@@ -163,15 +147,16 @@ def media_next(response: Response, account: Account) -> HttpRequest | None:
     return HttpRequest("GET", where, {}, b"") if where and 300 <= response.status < 400 else None
 
 
-def failure(code: int, status: int = 400) -> Class:
-    """The class of a Twilio error code; where there is none, of the HTTP status."""
-    if code in OPTED_OUT:
-        return "opted_out"
-    if code in THROTTLED or status == 429:
-        return "throttled"
-    if code in TRANSIENT or ((status >= 500 or status in (408, 425)) and code not in ACCOUNT | PERMANENT):
-        return "transient"
-    return "permanent"
+def query(message: Outgoing, part: int, account: Account, now: datetime) -> HttpRequest | None:
+    """The latest messages to this person. What a template says only Twilio knows, so it could not be told from another there."""
+    if message.content.template is not None:
+        return None
+    named = [(name, value) for name, value in _ends(message, account) if name != "MessagingServiceSid"]
+    return HttpRequest("GET", f"{_messages_url(account)}?{urlencode([*named, ('PageSize', twilio_asked.LISTED)])}", _basic(account), b"")
+
+
+def query_answer(response: Response, message: Outgoing, part: int, account: Account) -> Receipt | None:
+    return twilio_asked.found(response, _said(message, account)[part], dict(_ends(message, account))["To"], message, account)
 
 
 def segments(content: Content) -> int:
@@ -198,11 +183,30 @@ def _bodies(content: Content, media_each: int) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _common(message: Outgoing, account: Account) -> list[tuple[str, str]]:
-    """From whom, to whom, where receipts go, and how long it is of use."""
+def _said(message: Outgoing, account: Account) -> list[list[tuple[str, str]]]:
+    content = unfolded(message.content, pictures=account.channel is not Channel.SMS)
+    return _bodies(content, 1 if account.channel is Channel.WHATSAPP else MAX_MEDIA)
+
+
+def _basic(account: Account) -> dict[str, str]:
+    pair = f"{account.secret('account_sid')}:{account.secret('auth_token')}"
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _messages_url(account: Account) -> str:
+    return f"{account.base_url or API}/2010-04-01/Accounts/{account.secret('account_sid')}/Messages.json"
+
+
+def _ends(message: Outgoing, account: Account) -> list[tuple[str, str]]:
+    """To whom and from whom: a number, or the service that chooses one."""
     whatsapp = "whatsapp:" if account.channel is Channel.WHATSAPP else ""
     service = re.fullmatch("MG[0-9a-f]{32}", account.sender)
-    form = [("To", whatsapp + message.address), ("MessagingServiceSid", account.sender) if service else ("From", whatsapp + account.sender)]
+    return [("To", whatsapp + message.address), ("MessagingServiceSid", account.sender) if service else ("From", whatsapp + account.sender)]
+
+
+def _common(message: Outgoing, account: Account) -> list[tuple[str, str]]:
+    """To whom, from whom, where receipts go, and how long it is of use."""
+    form = _ends(message, account)
     if message.receipts_url:
         form.append(("StatusCallback", f"{message.receipts_url}{'&' if '?' in message.receipts_url else '?'}{ECHO}={message.message_id}"))
     if (seconds := message.seconds(*VALID)) is not None:

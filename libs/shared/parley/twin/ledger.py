@@ -18,6 +18,8 @@ Verdict: TypeAlias = Literal["accepted", "replayed", "refused", "throttled", "fa
 Outcome: TypeAlias = Literal["acknowledged", "refused", "given_up"]
 TAKEN: frozenset[Verdict] = frozenset({"accepted", "hung"})
 """Verdicts after which the customer has the message."""
+STEPS: tuple[Status, ...] = ("sent", "failed", "delivered", "read")
+"""Statuses, each after those that it outweighs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,10 @@ class Book:
     said: dict[tuple[str, str], Said] = field(default_factory=dict)
     heard: dict[tuple[str, str], Heard] = field(default_factory=dict)
     sent_twice: Counter[str] = field(default_factory=Counter)
+    taken: dict[tuple[str, str], Request] = field(default_factory=dict)
+    """The first request that was taken for a message of ours, by account and reference."""
+    told: dict[tuple[str, str], Status] = field(default_factory=dict)
+    """The furthest status that receipts told of a message, by account and the provider's id."""
     _contents: set[tuple[object, ...]] = field(default_factory=set)
 
     def apply(self, entry: Entry) -> None:
@@ -130,6 +136,9 @@ class Book:
             case Heard():
                 self.verdicts[entry.account]["said_again"] += 1
             case Receipt():
+                known = self.told.get((entry.account, entry.provider_id))
+                if known is None or STEPS.index(entry.status) > STEPS.index(known):
+                    self.told[entry.account, entry.provider_id] = entry.status
                 self.verdicts[entry.account][f"receipts_{entry.outcome}"] += 1
 
     def unheard(self, account: str) -> list[Said]:
@@ -161,6 +170,7 @@ class Book:
         if entry.key is not None:
             self.keys.setdefault((account, entry.key), entry)
         if entry.reference is not None:
+            self.taken.setdefault((account, entry.reference), entry)
             content = (account, entry.reference, entry.recipient, entry.text, *entry.media, *(one["id"] for one in entry.choices))
             self.sent_twice[account] += content in self._contents
             self._contents.add(content)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from parley.twin import control, shop
+from parley.twin import control, questions, shop
 from parley.twin.shape import Call, TwinError
 from parley.twin.twin import Reply, Twin, TwinOptions
 
@@ -62,6 +62,9 @@ class _Door:
         provider = _provider(path) if request.method == "POST" else None
         if provider is None and path.startswith(shop.PREFIX):
             return _response(request, Reply(shop.answer(request.method, path, request.query, await request.read(), arrived)))
+        asked = Call(path, request.headers, b"")
+        if request.method == "GET" and (found := questions.answer(asked, request.query, self._twin.accounts, self._twin.ledger.book, arrived)) is not None:
+            return _response(request, Reply(found))
         if provider is None:
             return await control.answer(self._twin, request)
         body = await request.read()

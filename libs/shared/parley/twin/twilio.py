@@ -29,19 +29,19 @@ UNREACHABLE = "30003"
 
 
 def read(call: Call, accounts: Sequence[Account], now: float) -> tuple[Account | None, Message | Answer]:
-    owners = _owners(call, accounts)
-    if not owners:
-        return None, _refused(20003, "Authenticate", 401)
+    owned = owners(call, accounts)
+    if not owned:
+        return None, refused(20003, "Authenticate", 401)
     if not call.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
-        return owners[0], _refused(21604, "A 'To' phone number is required: the body must be application/x-www-form-urlencoded.")
+        return owned[0], refused(21604, "A 'To' phone number is required: the body must be application/x-www-form-urlencoded.")
     try:
         form = parse_qs(call.body.decode(), keep_blank_values=True, strict_parsing=bool(call.body), errors="strict")
     except ValueError:
-        return owners[0], _refused(20001, "The form cannot be read.")
+        return owned[0], refused(20001, "The form cannot be read.")
     sender = _first(form, "From") or _first(form, "MessagingServiceSid")
-    account = next((one for one in owners if _address(one) == sender), None)
+    account = next((one for one in owned if address(one) == sender), None)
     if fault := _fault(form, account):
-        return account or owners[0], fault
+        return account or owned[0], fault
     return account, _message(form)
 
 
@@ -54,14 +54,14 @@ def accepted(account: Account, message: Message, provider_id: str) -> Answer:
         201,
         {
             "sid": provider_id, "account_sid": account.credentials["account_sid"], "status": "queued", "to": message.recipient,
-            "from": _address(account), "body": message.text or "", "num_segments": str(message.segments), "num_media": str(len(message.media)),
+            "from": address(account), "body": message.text or "", "num_segments": str(message.segments), "num_media": str(len(message.media)),
             "direction": "outbound-api", "api_version": "2010-04-01", "error_code": None, "error_message": None,
         },
     )  # fmt: skip
 
 
 def throttled(wait: float, draw: float) -> Answer:
-    return _refused(20429, "Too Many Requests", 429, {"Retry-After": str(max(1, math.ceil(wait)))})
+    return refused(20429, "Too Many Requests", 429, {"Retry-After": str(max(1, math.ceil(wait)))})
 
 
 def failed() -> Answer:
@@ -69,7 +69,7 @@ def failed() -> Answer:
 
 
 def reused() -> Answer:
-    return _refused(20422, "The Idempotency-Key was used with another message", 422)
+    return refused(20422, "The Idempotency-Key was used with another message", 422)
 
 
 def receipt(account: Account, message: Message, provider_id: str, status: Status, now: float) -> Post | None:
@@ -77,7 +77,7 @@ def receipt(account: Account, message: Message, provider_id: str, status: Status
         return None
     prefix, word = _prefix(account), WORDS[status]
     form = {
-        "AccountSid": account.credentials["account_sid"], "ApiVersion": "2010-04-01", "From": _address(account), "To": prefix + message.recipient,
+        "AccountSid": account.credentials["account_sid"], "ApiVersion": "2010-04-01", "From": address(account), "To": prefix + message.recipient,
         "MessageSid": provider_id, "SmsSid": provider_id, "MessageStatus": word, "SmsStatus": word,
         **({"ErrorCode": UNREACHABLE} if status == "failed" else {}),
     }  # fmt: skip
@@ -120,7 +120,7 @@ def segments(text: str) -> int:
     return 1 if size <= one else math.ceil(size / part)
 
 
-def _owners(call: Call, accounts: Sequence[Account]) -> list[Account]:
+def owners(call: Call, accounts: Sequence[Account]) -> list[Account]:
     """The accounts that the credentials open: several numbers may share one account."""
     parts = call.path.split("/")
     given = call.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
@@ -140,25 +140,25 @@ def _basic(user: str, password: str) -> bytes:
 def _fault(form: dict[str, list[str]], account: Account | None) -> Answer | None:
     to, sender, body, media = _first(form, "To"), _first(form, "From"), _first(form, "Body"), form.get("MediaUrl", [])
     if not to:
-        return _refused(21604, "A 'To' phone number is required.")
+        return refused(21604, "A 'To' phone number is required.")
     if not E164.fullmatch(to.removeprefix("whatsapp:")):
-        return _refused(21211, "Invalid 'To' Phone Number")
+        return refused(21211, "Invalid 'To' Phone Number")
     if not sender and not _first(form, "MessagingServiceSid"):
-        return _refused(21603, "A 'From' phone number is required.")
+        return refused(21603, "A 'From' phone number is required.")
     if account is None:
-        return _refused(21606, "The 'From' phone number is not a valid, message-capable number of this account.")
+        return refused(21606, "The 'From' phone number is not a valid, message-capable number of this account.")
     if to == sender:
-        return _refused(21266, "'To' and 'From' number cannot be the same")
+        return refused(21266, "'To' and 'From' number cannot be the same")
     if to.startswith("whatsapp:") != (account.channel == "whatsapp"):
-        return _refused(21910, "Invalid 'From' and 'To' pair: they must be of the same channel")
+        return refused(21910, "Invalid 'From' and 'To' pair: they must be of the same channel")
     if not body and not media and not _first(form, "ContentSid"):
-        return _refused(21602, "Message body is required.")
+        return refused(21602, "Message body is required.")
     if len(body) > MAX_BODY:
-        return _refused(21617, f"The concatenated message body exceeds the {MAX_BODY} character limit")
+        return refused(21617, f"The concatenated message body exceeds the {MAX_BODY} character limit")
     if len(media) > MAX_MEDIA or not all(_is_url(one) for one in media):
-        return _refused(21623 if len(media) > MAX_MEDIA else 21620, "Invalid media URL(s)")
+        return refused(21623 if len(media) > MAX_MEDIA else 21620, "Invalid media URL(s)")
     callback = _first(form, "StatusCallback")
-    return _refused(21609, "Invalid 'StatusCallback' URL") if callback and not _is_url(callback) else None
+    return refused(21609, "Invalid 'StatusCallback' URL") if callback and not _is_url(callback) else None
 
 
 def _message(form: dict[str, list[str]]) -> Message:
@@ -174,7 +174,7 @@ def _message(form: dict[str, list[str]]) -> Message:
     )
 
 
-def _refused(code: int, message: str, status: int = 400, headers: dict[str, str] | None = None) -> Answer:
+def refused(code: int, message: str, status: int = 400, headers: dict[str, str] | None = None) -> Answer:
     body = {"code": code, "message": message, "more_info": f"https://www.twilio.com/docs/errors/{code}", "status": status}
     return as_json(status, body, f"{code} {message}", headers)
 
@@ -183,7 +183,7 @@ def _post(url: str, form: dict[str, str], identifier: str) -> Post:
     return Post(url, urlencode(form).encode(), "application/x-www-form-urlencoded; charset=UTF-8", identifier, form)
 
 
-def _address(account: Account) -> str:
+def address(account: Account) -> str:
     return account.sender if SERVICE.fullmatch(account.sender) else _prefix(account) + account.sender
 
 
