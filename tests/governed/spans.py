@@ -1,0 +1,60 @@
+"""When a lane was driven by somebody who could: the spans over which its use is measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+EMPTY = 1.1
+"""Seconds after a takeover in which a lane may send nothing: the last holder may have sent all that the second allows. And a moment to claim."""
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A replica took a part of a lane; or it, or PostgreSQL for all of them, went down, or came to itself again after it had been frozen."""
+
+    at: float
+    what: Literal["taken", "down", "up"]
+    replica: str
+    part: str | None = None
+
+
+EVERYBODY = "postgres"
+
+
+def held(part: str, events: Iterable[Event], begin: float, end: float) -> list[Span]:
+    """From each takeover's empty second on, until the holder goes down, within `begin` and `end`."""
+    found: list[Span] = []
+    holder, since = None, None
+    for event in sorted(events, key=lambda one: one.at):
+        mine = event.part == part if event.what == "taken" else event.replica in (holder, EVERYBODY)
+        if not mine:
+            continue
+        if since is not None:
+            found.append((since, event.at))
+        if event.what == "taken":
+            holder = event.replica
+        since = None if event.what == "down" else event.at + EMPTY
+    if since is not None:
+        found.append((since, end))
+    return within(found, begin, end)
+
+
+def within(spans: Iterable[Span], begin: float, end: float) -> list[Span]:
+    cut = ((max(begin, first), min(end, last)) for first, last in spans)
+    return [(first, last) for first, last in cut if first < last]
+
+
+def without(spans: Iterable[Span], gaps: Sequence[Span]) -> list[Span]:
+    """The spans, less the gaps."""
+    found = list(spans)
+    for first, last in gaps:
+        found = [piece for one in found for piece in (*within([one], one[0], first), *within([one], last, one[1]))]
+    return found
+
+
+def length(spans: Iterable[Span]) -> float:
+    return sum(last - first for first, last in spans)

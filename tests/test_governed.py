@@ -1,0 +1,123 @@
+"""Governed delivery at the provider's ledger: hours by a clock that is moved, caps under parallel campaigns, rates through takeovers. Long: `make governed`."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from parley.contracts import Channel, Content, MessageRequested, Purpose
+from parley.twin.ledger import Request
+from tests.governed import night
+from tests.governed.audit import Delivery, Seen, fullest, judge
+from tests.governed.lanes import LANES, Lane
+from tests.governed.outcome import judged
+from tests.governed.playing import Plan, play
+from tests.governed.spans import Event, held
+from tests.governed.strikes import Strike
+from tests.governed.traffic import made
+
+EVENING = datetime(2026, 10, 31, 11, 0, tzinfo=UTC)
+"""20:00 in Seoul; in New York the night that follows has an hour more."""
+SHORT = (LANES[1], LANES[3], LANES[7], LANES[8])
+
+
+@pytest.fixture
+def credentials(monkeypatch):
+    monkeypatch.setenv("NIGHT_SID", night.SID)
+    monkeypatch.setenv("NIGHT_TOKEN", night.TOKEN)
+
+
+@pytest.mark.stack
+@pytest.mark.usefixtures("credentials")
+def test_night(settings, tmp_path, run):
+    """Through a night in Seoul and one in New York nothing leaves outside the hours of whoever gets it, and all of it in the morning."""
+    seen = run(night.nights(settings, tmp_path, EVENING, 36, timedelta(hours=3)))
+
+    assert [] == seen.offences
+    assert {"Seoul", "New York"} == {place for place, _ in seen.left}
+    assert seen.asked == len(seen.left) + seen.open
+    assert 0 < seen.open < seen.asked / 2
+
+
+@pytest.mark.stack
+@pytest.mark.usefixtures("credentials")
+def test_caps_of_parallel_campaigns(settings, tmp_path, run):
+    """Twenty campaigns that want the same people at once, over two lanes and two replicas, come to no more than the cap in any window, day after day."""
+    morning, people = datetime(2026, 11, 24, 0, 0, tzinfo=UTC), [(uuid4(), f"+8210{number:08d}") for number in range(20)]
+    caps = [{"purpose": "marketing", "per": "day", "most": 2}, {"purpose": "marketing", "per": "week", "most": 5}]
+
+    async def main():
+        got = []
+        async with night.watch(settings, tmp_path, morning, caps) as now:
+            await now.ask(*(night.consent(contact, address, morning - timedelta(days=1)) for contact, address in people))
+            for day in range(4):
+                now.hand.now = morning + timedelta(hours=23 * day)
+                await now.ask(*(campaign(number, contact, address) for number in range(20) for contact, address in people))
+                got += [(one.recipient, now.hand.now.timestamp()) for one in await now.rest((day + 1) * 20 * len(people))]
+        return got
+
+    got = run(main())
+    times = {address: sorted((at, 1) for to, at in got if to == address) for _, address in people}
+    assert {2} == {fullest(some, 86_400) for some in times.values()}
+    assert {5} == {fullest(some, 7 * 86_400) for some in times.values()}
+
+
+def campaign(number, contact, address):
+    return MessageRequested(
+        contact_id=contact, message_id=uuid4(), purpose=Purpose.MARKETING, channels=(Channel.SMS,), account=night.ACCOUNTS[number % 2],
+        addresses={Channel.SMS: address}, content=Content(text="Tea!"), campaign=f"campaign-{number}", priority=number % 3, timezone="Asia/Seoul",
+    )  # fmt: skip
+
+
+@pytest.mark.stack
+def test_takeovers(settings, tmp_path, run):
+    """A replica that holds lanes is killed, another frozen: nothing is lost, sent twice, or after a STOP, and no lane is faster than its rate."""
+    strikes = (Strike(3, "kill", 1.0), Strike(8, "freeze", 2.0))
+    plan = Plan(1, 12, SHORT, made(1, SHORT, (), 12), strikes)
+    outcome = judged(plan, run(play(plan, tmp_path, print, settings)))
+
+    assert [] == [one for one in outcome.faults if not one.startswith(("too slow", "short", "too fast"))]
+
+
+# --- the referee itself: a judge that sees nothing would find nothing ------------------------------------------------------------------
+
+
+def test_fullest_window():
+    """A window is half open: what is exactly a second later is in the next one."""
+    assert 2 == fullest([(0.0, 1), (0.999, 1), (1.0, 1), (2.5, 1)], 1.0)
+    assert 5 == fullest([(0.0, 2), (0.5, 3), (1.6, 1)], 1.0)
+
+
+def test_spans_of_a_lane():
+    """A lane counts from the empty second after a takeover until its holder goes down; a holder that was frozen has it again."""
+    events = [
+        Event(10, "taken", "a", "sms"), Event(20, "down", "a"), Event(22, "taken", "b", "sms"), Event(25, "down", "a"), Event(30, "down", "b"),
+        Event(33, "up", "b"), Event(40, "taken", "a", "other"), Event(50, "down", "postgres"),
+    ]  # fmt: skip
+
+    assert [(11.1, 20), (23.1, 30), (34.1, 50)] == held("sms", events, 0, 100)
+    assert [(12, 20), (23.1, 30), (34.1, 45)] == held("sms", events, 12, 45)
+
+
+def test_judge_sees_every_offence():
+    """Lost, twice, after a STOP, past a cap, denied though it arrived, charged for a 429: each is found, and nothing where there is nothing."""
+    fine, lost, twice, late, denied, charged = (str(uuid4()) for _ in range(6))
+    contact, lane = uuid4(), Lane("app", "plain", "1/s")
+    deliveries = {number: Delivery(uuid4(), "app", "marketing", "sent", None, 0, ("accepted",)) for number in (fine, lost, twice)} | {
+        late: Delivery(contact, "app", "marketing", "sent", None, 0),
+        denied: Delivery(uuid4(), "app", "marketing", "failed", "timeout", 1, ("unknown",)),
+        charged: Delivery(uuid4(), "app", "marketing", "sent", None, 1, ("throttled", "accepted")),
+    }
+    requests = [request(place, number) for place, number in enumerate((fine, twice, twice, late, denied, charged))]
+    seen = Seen(requests, frozenset(deliveries), deliveries, {(contact, "inapp"): 2.0})
+
+    verdict = judge(seen, {"app": lane}, ("app", 1))
+
+    counts = {kind: len(getattr(verdict, kind)) for kind in ("lost", "twice", "after_stop", "over_cap", "uncounted", "charged")}
+    assert dict.fromkeys(counts, 1) == counts
+    assert Counter() == Counter(one for kind in counts for one in getattr(verdict, kind) if fine in one)
+
+
+def request(at, reference):
+    return Request(at + 1, float(at), "app", "plain", "accepted", 202, "id", "somebody", "tea", reference)
