@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -28,9 +29,11 @@ WINDOWS = {channel: timedelta(hours=24) for channel in (Channel.WHATSAPP, Channe
 """How long after a customer's last word their providers take free text (Meta: customer service window)."""
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Strategy = Literal["weight", "price"]
 Scope = Literal[
     "events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write", "flows:read", "flows:write",
-    "webhooks:read", "webhooks:write",
+    "webhooks:read", "webhooks:write", "messages:settle", "lanes:write", "suppressions:read", "suppressions:write", "suppressions:global",
 ]  # fmt: skip
 
 
@@ -72,6 +75,8 @@ def _alphabet(text: str) -> str:
 
 
 Reference = Annotated[str, AfterValidator(_reference)]
+Rate = Annotated[str, AfterValidator(_rate)]
+"""A rate as it is written: 10/s, 20/min, 500/h."""
 
 
 class _Entry(BaseModel):
@@ -83,6 +88,20 @@ class TenantEntry(_Entry):
     daytime: tuple[Annotated[str, StringConstraints(pattern=CLOCK)], Annotated[str, StringConstraints(pattern=CLOCK)]] = ("08:00", "21:00")
     languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] = Field(default=("en",), min_length=1)
     links: Annotated[str, AfterValidator(_base)] | None = None
+    routing: dict[Channel, Strategy] = {}
+
+
+class CountriesEntry(_Entry):
+    """Where an account may send to: `only` there, or anywhere but there (`except`)."""
+
+    only: frozenset[Country] | None = None
+    never: frozenset[Country] | None = Field(default=None, alias="except")
+
+    @model_validator(mode="after")
+    def _one(self) -> CountriesEntry:
+        if self.only is not None and self.never is not None:
+            raise ValueError("countries are named under `only` or under `except`: one of them")
+        return self
 
 
 class PairEntry(_Entry):
@@ -126,6 +145,12 @@ class AccountEntry(_Entry):
     honours_keys: bool | None = None
     alphabets: tuple[Annotated[str, AfterValidator(_alphabet)], ...] = ()
     plainer: bool = False
+    weight: float = Field(default=1.0, ge=0, le=1000)
+    price: Annotated[Decimal, Field(ge=0, lt=1000)] | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    countries: CountriesEntry = CountriesEntry()
+    pool: Slug | None = None
+    also: tuple[str, ...] = ()
 
 
 class KeyEntry(_Entry):
@@ -152,6 +177,8 @@ class Tenant:
     """Between these, by the clock of each contact, we may speak on our own; the same time twice: always."""
     links: str | None = None
     """The tenant's own address for tracked links, which leads to ingest; None: the one of `PARLEY_LINKS`."""
+    routing: Mapping[Channel, Strategy] = field(default_factory=dict)
+    """How an account is chosen of several for a channel: by their weights, which is the usual, or the cheapest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +217,12 @@ class Config:
 
     def of_tenant(self, tenant: str, channel: Channel) -> Account | None:
         """The tenant's first account for a channel, in the order of the file, of those that can send."""
-        own = (one for one in self.accounts.values() if one.tenant == tenant and one.channel is channel)
-        return next((one for one in own if not isinstance(PROVIDERS.get(one.provider), Source)), None)
+        return next(iter(self.sending(tenant, channel)), None)
+
+    def sending(self, tenant: str, channel: Channel, pool: str | None = None) -> list[Account]:
+        """The accounts through which the tenant may send on a channel, in the order of the file; those of a pool only, where one is named."""
+        own = (one for one in self.accounts.values() if one.channel is channel and one.sends_for(tenant) and pool in (None, one.pool))
+        return [one for one in own if not isinstance(PROVIDERS.get(one.provider), Source)]
 
     def by_sender(self, account: Account, sender: str | None) -> Account:
         """The account of the same tenant and provider with this sender (one hook may serve several numbers), else the account itself."""
@@ -228,7 +259,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
-    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links)
+    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing)
 
 
 def public(directory: Path) -> Mapping[str, Account]:
@@ -262,6 +293,13 @@ def _account(name: str, entry: AccountEntry, resolve: Callable[[tuple[str, ...],
         honours_keys=PROVIDERS[entry.provider].HONOURS_KEYS if entry.honours_keys is None else entry.honours_keys,
         alphabets=entry.alphabets,
         plainer=entry.plainer,
+        weight=entry.weight,
+        price=entry.price,
+        currency=entry.currency,
+        only=entry.countries.only,
+        never=entry.countries.never or frozenset(),
+        pool=entry.pool,
+        also=frozenset(entry.also),
     )
 
 
@@ -308,11 +346,33 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
             complain(
                 ("accounts", key, "shares"), "an account in shares has no `limits` in common with others: each share is driven by another process"
             )
+    for where, reason in _misrouted(entries):
+        complain(where, reason)
     for key, entry in entries.keys.items():
         if entry.tenant not in entries.tenants:
             complain(("keys", key, "tenant"), f"there is no tenant {entry.tenant!r}; known: {', '.join(entries.tenants)}")
     if found:
         raise ConfigError("\n".join(str(one) for one in found))
+
+
+def _misrouted(entries: AccountsFile) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where accounts could not be chosen from: who shares them is there, names mean one thing, and prices can be compared."""
+    currencies: dict[tuple[str, Channel], str] = {}
+    for key, account in entries.accounts.items():
+        for place, name in enumerate(account.also):
+            if name not in entries.tenants:
+                yield ("accounts", key, "also", str(place)), f"there is no tenant {name!r}; known: {', '.join(entries.tenants)}"
+        if account.pool is not None and account.pool in entries.accounts:
+            yield ("accounts", key, "pool"), f"{account.pool!r} is an account already: give the pool another name"
+        if (account.price is None) != (account.currency is None):
+            yield ("accounts", key), "a `price` is told with its `currency`: both or neither"
+        for tenant in (account.tenant, *account.also) if account.currency is not None else ():
+            first = currencies.setdefault((tenant, account.channel), account.currency or "")
+            if first != account.currency:
+                yield (
+                    ("accounts", key, "currency"),
+                    f"{tenant} has prices in {first} for {account.channel}: those of one channel are compared, so they have one",
+                )
 
 
 def secret(reference: str, directory: Path, environment: Mapping[str, str]) -> str:

@@ -1,17 +1,19 @@
-"""From a request to a delivery: the way it takes, its links, its price; or why there is no way. Pure."""
+"""From a request to a delivery: the way it takes, the words that law wants in it, its links, its price; or why it cannot leave. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from parley.channels import PROVIDERS
+from parley.channels import PROVIDERS, units
 from parley.channels.shape import Account, Outgoing
-from parley.config import Config
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
+from parley_sender import wording
 from parley_sender.law import Law
 from parley_sender.links import tracked, unsubscription
+from parley_sender.route import way
 
 NOWHERE = "none"
 """The account of a delivery for which there is none."""
@@ -21,7 +23,7 @@ SHORT = 500
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it stands in the queue: its request, the account it leaves through, the content with its links."""
+    """A message as it stands in the queue: its request, the account it leaves through and why, the content with its links."""
 
     request: MessageRequested
     tenant: str
@@ -38,24 +40,40 @@ class Delivery:
     parts: int = 1
     status: DeliveryStatus = DeliveryStatus.QUEUED
     reason: str | None = None
+    route: Mapping[str, Any] | None = None
 
 
-def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes, base: str) -> Delivery:
-    """The delivery that a request becomes: queued, or suppressed where the contact cannot be reached or the message cannot be built."""
-    content, links = _with_links(request, secret, base)
+def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes, base: str, broken: Collection[str] = ()) -> Delivery:
+    """The delivery that a request becomes: queued, or suppressed where the contact cannot be reached or the message cannot be built.
+
+    `broken`: accounts whose circuit is open; others are chosen before them.
+    """
     due = max(event.time, request.not_before) if request.not_before else event.time
-    found = route(request, event.tenant, law.config)
+    found = way(request, event.tenant, law, broken)
     if found is None:
         channel = next(iter(request.channels or request.addresses), Channel.SMS)
-        nowhere = Delivery(request, event.tenant, content, due, event.time, event.started_at, request.account or NOWHERE, channel)
+        nowhere = Delivery(request, event.tenant, request.content, due, event.time, event.started_at, request.account or NOWHERE, channel)
         return replace(nowhere, status=DeliveryStatus.SUPPRESSED, reason="no_route")
-    account, address = found
-    delivery = Delivery(request, event.tenant, content, due, event.time, event.started_at, account.name, account.channel, address)
-    delivery = replace(delivery, unsubscribe=unsubscription(request.purpose, account.channel, request.message_id, secret))
+    choice, address = found
+    account = choice.account
+    delivery = Delivery(request, event.tenant, request.content, due, event.time, event.started_at, account.name, account.channel, address)
+    unsubscribe = unsubscription(request.purpose, account.channel, request.message_id, secret)
+    delivery = replace(delivery, unsubscribe=unsubscribe, route=choice.told)
     try:
-        return replace(delivery, links=links, units=max(1, PROVIDERS[account.provider].segments(content)), parts=parts(delivery, account))
+        content, links = _with_links(_worded(delivery, law, base), request, secret, base)
+        delivery = replace(delivery, content=content)
+        return replace(delivery, links=links, units=units(content, account), parts=parts(delivery, account))
     except (ValueError, KeyError) as error:
         return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"unbuildable: {error.args[0]}")
+
+
+def _worded(delivery: Delivery, law: Law, base: str) -> Content:
+    """With the words that law wants where the recipient is, in the tenant's first language. Raises `wording.Unmarked`."""
+    request, tenant = delivery.request, law.config.tenants.get(delivery.tenant)
+    where = law.where(delivery.tenant, delivery.channel, delivery.address, request.timezone)
+    ruling = law.ruling(delivery.tenant, request.purpose, delivery.channel, where)
+    link = f"{base}/u/{delivery.unsubscribe}" if delivery.unsubscribe else None
+    return wording.marked(delivery.content, ruling, delivery.channel, tenant.languages[0] if tenant else None, link)
 
 
 def parts(delivery: Delivery, account: Account) -> int:
@@ -67,24 +85,13 @@ def parts(delivery: Delivery, account: Account) -> int:
     return len(PROVIDERS[account.provider].build(message, account))
 
 
-def route(request: MessageRequested, tenant: str, config: Config) -> tuple[Account, str] | None:
-    """The account and the address: those that are named, else the first of the channels that the contact and the tenant both have."""
-    named = config.accounts.get(request.account or "")
-    if named is not None and named.tenant == tenant and (address := request.addresses.get(named.channel)):
-        return named, address
-    for channel in request.channels:
-        account, address = config.of_tenant(tenant, channel), request.addresses.get(channel)
-        if account is not None and address:
-            return account, address
-    return None
-
-
 def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:
     """The event that tells of a new delivery."""
     request = delivery.request
     return DeliveryChanged(
         contact_id=request.contact_id, message_id=request.message_id, channel=delivery.channel, account=delivery.lane, purpose=request.purpose,
-        campaign=request.campaign, variant=request.variant, status=delivery.status, reason=delivery.reason, segments=delivery.units, at=at,
+        campaign=request.campaign, variant=request.variant, status=delivery.status, reason=delivery.reason, segments=delivery.units,
+        instead_of=request.instead_of, at=at,
     )  # fmt: skip
 
 
@@ -117,9 +124,8 @@ def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
     ]  # fmt: skip
 
 
-def _with_links(request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
+def _with_links(content: Content, request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
     """Links are tracked for campaigns: what is said in a conversation is nobody's experiment."""
-    content = request.content
     if request.campaign is None or not ("http" in content.text or content.cards):
         return content, {}
     text, links = tracked(content.text, request.message_id, secret, base)

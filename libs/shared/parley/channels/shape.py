@@ -73,6 +73,18 @@ class Account:
     """Languages whose national tables of GSM 03.38 the operator takes (see `channels.nationals`)."""
     plainer: bool = False
     """A text that a few typographic characters put beyond the GSM alphabet is sent without them (see `channels.plainer`)."""
+    weight: float = 1.0
+    """Its share of the contacts beside other accounts that could serve them; 0: only where no other can."""
+    price: Decimal | None = None
+    """What a segment or message costs over it, in `currency`; None: not known."""
+    currency: str | None = None
+    only: frozenset[str] | None = None
+    """The countries (ISO 3166) that it serves; None: all but those in `never`."""
+    never: frozenset[str] = frozenset()
+    pool: str | None = None
+    """The name under which a request may ask for it and others together."""
+    also: frozenset[str] = frozenset()
+    """Tenants that send through it beside its own. What comes in is its own tenant's."""
 
     def secret(self, name: str) -> str:
         """The newest value of a credential. Raises KeyError with a sentence when it is not configured."""
@@ -80,6 +92,14 @@ class Account:
         if not values:
             raise KeyError(f"account {self.name}: credential `{name}` is not set")
         return values[0]
+
+    def sends_for(self, tenant: str) -> bool:
+        """Whether the tenant may send through it."""
+        return tenant == self.tenant or tenant in self.also
+
+    def serves(self, country: str | None) -> bool:
+        """Whether it may serve people in a country; where that is not known, an account that names its countries may not."""
+        return country in self.only if self.only is not None else country not in self.never
 
 
 @dataclass(frozen=True, slots=True)
