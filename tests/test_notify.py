@@ -15,7 +15,7 @@ from parley.outside import Guarded, Refused
 from parley_sender.notify import call, rows
 from parley_sender.notify import worker as worker_module
 from parley_sender.notify.noting import forget_of_contact
-from parley_sender.notify.rows import ALL, EACH, FAILING, LEASE
+from parley_sender.notify.rows import EACH, FAILING, LEASE
 from parley_sender.notify.schedule import GIVEN_UP, LASTING, PAUSES
 from tests.conftest import until
 from tests.notifying import CONTACT, NOW, Hooks, consent, delivery, event, hangs, hooks, receiver, says
@@ -616,8 +616,3 @@ def test_what_says_more_of_a_person_goes_with_them(settings, run):
             return [row["event_id"] for row in await one.posts()]
 
     assert ["d", "other"] == run(main())
-
-
-def test_the_room_of_all_is_that_of_many():
-    """So many hung webhooks must there be before anybody waits."""
-    assert ALL // EACH == 64

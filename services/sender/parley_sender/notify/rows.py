@@ -17,7 +17,7 @@ from parley_sender.notify import noting
 from parley_sender.notify.kinds import DISABLED, Told, body
 from parley_sender.notify.schedule import GIVEN_UP, Answer, Health, Verdict
 
-EACH, FAILING, ALL = 8, 1, 512
+EACH, FAILING, ALL = 16, 1, 512
 """Calls under way at one webhook, at one that fails, and at all of them, in one process: who is slow or gone costs the others nothing."""
 LEASE = timedelta(seconds=60)
 """After it a post whose process has not said what came of it is taken by the next one: well beyond the longest call."""
