@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.channels import PROVIDERS
-from parley.channels.cost import MAX_SEGMENTS, MOST, Cost, cost
+from parley.channels.cost import MAX_SEGMENTS, MOST, Cost, cost, total
 from parley.channels.shape import Account, Receipt, Request, Response
 from parley.contracts import Channel, ReceiptReceived
+from parley.failures import Outcome
 from parley.wire import natural_id
 from parley_ingest.normalise import Found, meaning
+from parley_sender.outcome import of_parts
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -60,6 +62,24 @@ def test_whatever_a_provider_tells_is_kept_by_the_contract(amount, currency, seg
     assert (told.price is None) == (told.currency is None)
     assert told.price is None or 0 <= told.price <= MOST * MAX_SEGMENTS
     assert event == ReceiptReceived.model_validate_json(event.model_dump_json())
+
+
+@pytest.mark.parametrize(
+    "parts, expected",
+    [([Cost(Decimal(1), "USD", 2), Cost(Decimal(2), "USD", 1)], Cost(Decimal(3), "USD", 3)), ([Cost(Decimal(1), "USD", 2)], Cost(Decimal(1), "USD", 2)),
+     ([Cost(Decimal(1), "USD", 2), Cost(Decimal(2), "EUR", 1)], Cost(segments=3)), ([Cost(Decimal(1), "USD", 2), Cost()], Cost()), ([], Cost())],
+)  # fmt: skip
+def test_parts_take_together_what_each_of_them_tells(parts, expected):
+    """In one currency; where one says nothing, nobody knows the whole."""
+    assert expected == total(parts)
+
+
+def test_a_message_in_parts_has_the_segments_of_all_and_one_that_stopped_has_none():
+    """What was sent of it is not what it takes."""
+    first = Outcome("accepted", provider_id="SM1", segments=2)
+    whole, stopped = of_parts([first, Outcome("accepted", provider_id="SM2", segments=1)]), of_parts([first, Outcome("transient", "503")])
+
+    assert (3, "SM1", None, "SM1") == (whole.segments, whole.provider_id, stopped.segments, stopped.provider_id)
 
 
 STATUS = {"MessageSid": "SM1", "MessageStatus": "delivered", "To": "+12025550143", "From": "+12025550100"}

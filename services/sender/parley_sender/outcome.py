@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from parley.channels.cost import Cost, total
 from parley.channels.shape import Account
 from parley.channels.text import storable
 from parley.contracts import DeliveryStatus, Purpose
@@ -104,6 +105,7 @@ def kept(outcome: Outcome) -> Outcome:
 
 
 def of_parts(parts: list[Outcome]) -> Outcome:
-    """One outcome for a message of several requests: that of the last one made, under the provider's id of the first."""
+    """One outcome for a message of several requests: that of the last one made, under the provider's id of the first, and what all of them take."""
     first = next((one.provider_id for one in parts if one.provider_id), None)
-    return replace(parts[-1], provider_id=first)
+    told = total([Cost(one.price, one.currency, one.segments) for one in parts])
+    return replace(parts[-1], provider_id=first, price=told.price, currency=told.currency, segments=told.segments)

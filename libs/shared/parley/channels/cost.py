@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -36,6 +37,15 @@ def cost(amount: object, currency: object, segments: object = None, *, each: boo
     if found is None or not _CURRENCY.fullmatch(unit):
         return Cost(segments=parts)
     return Cost(found, unit.upper(), parts)
+
+
+def total(parts: Sequence[Cost]) -> Cost:
+    """What the parts of a message take together, as far as each of them tells it, in one currency."""
+    prices, counts = [one.price for one in parts if one.price is not None], [one.segments for one in parts if one.segments is not None]
+    segments = sum(counts) if counts and len(counts) == len(parts) else None
+    if not prices or len(prices) < len(parts) or len({one.currency for one in parts}) > 1:
+        return Cost(segments=segments)
+    return Cost(sum(prices, Decimal(0)), parts[0].currency, segments)
 
 
 def _amount(value: object) -> Decimal | None:
