@@ -21,7 +21,7 @@ ACTING = {
     " tools.cli tools.recording tools.schema tools.sources tools.terminal tools.testing"
     " understand.__main__ understand.asking understand.background understand.endpoint understand.intents understand.learning understand.service"
     " understand.shipped understand.weights",
-    "parley_sender": "api app call depth erasing intake lane lanes ledger packs receipts smpp smpp_session"
+    "parley_sender": "api app call cancelling depth erasing idempotency intake lane lanes ledger messages_api outbox packs receipts smpp smpp_session"
     " notify.api notify.call notify.history notify.noting notify.rows notify.worker",
     "parley_analytics": "api app erasing gauges stage",
 }

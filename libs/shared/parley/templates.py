@@ -108,9 +108,10 @@ def _size(value: object) -> int:
 
 
 class Texts:
-    """The templates of a set of flows by their text; made when the flows are read, and only read afterwards."""
+    """Templates by their text, those of a set of flows or of one request: parsed once, and only read afterwards. `longest`: bytes of a filled-in text."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST) -> None:
+        self._longest = longest
         self._environment = Bounded(undefined=StrictDefaultUndefined)
         for name in CLOCK:
             self._environment.filters.pop(name)
@@ -150,7 +151,7 @@ class Texts:
         try:
             if (template := self._parsed.get(text)) is None:  # a text of a version of old, which was checked when it was new
                 template = self._parsed[text] = self._environment.from_string(text)
-            made = LimitedStringIO(limit=LONGEST)
+            made = LimitedStringIO(limit=self._longest)
             template.render_with_context(Filling(template, known, len(text), zone), made)
         except (LiquidError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
             raise Unfilled(str(error).partition("\n")[0]) from error

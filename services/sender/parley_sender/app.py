@@ -28,7 +28,7 @@ async def build(context: Context) -> Parts:
     stage = Intake(law, secret.encode(), context.settings.links.rstrip("/"))
     outbox = Outbox(context)
     return Parts(
-        routes=[*api.routes(context), *Messages(context, outbox).routes, *webhooks.routes(context), *history.routes(context)],
+        routes=[*api.routes(context), *Messages(context, law, outbox).routes, *webhooks.routes(context), *history.routes(context)],
         stages=[stage, Noting()],
         workers=[Lanes(context, law), Clock(context), Depth(context), Posting(context), outbox, Forget(context)],
     )

@@ -1,0 +1,98 @@
+"""What committed requests have for the bus: said at once, and again until it is there, however long the bus is away and whoever dies meanwhile.
+
+An entry is written in the transaction whose effect it tells, and deleted once all of its records are acknowledged. Between the two it may be published
+twice, by two replicas or after a kill: its records keep their ids, by which whoever reads them knows a repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from parley import cursor
+from parley.bus import BusUnavailable
+from parley.contracts import Record
+from parley.database import OUTSIDE, Connection
+from parley.service import Context
+
+log = structlog.get_logger()
+
+AT_ONCE = 2.0
+"""Seconds that a caller waits for the bus; its request is kept for good before."""
+OURS_AFTER = "5 seconds"
+"""An entry of that age has lost its process, or its process the bus: whoever finds it says it."""
+EVERY = 1.0
+"""Seconds between two looks."""
+SOME = 50
+"""Entries said together."""
+MOST = 10_000
+"""Entries that may wait: while there are more, nothing new is taken."""
+AWAY: tuple[type[BaseException], ...] = (*OUTSIDE, BusUnavailable)
+
+
+@dataclass
+class Outbox:
+    """The outbox of a process, and the worker that empties it. Entries that this process could not say go, in their order, before newer ones."""
+
+    context: Context
+    full: bool = False
+    _behind: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def say(self, entry: int, records: Sequence[Record]) -> None:
+        """Puts a committed entry on the bus now; where that does not work, it is the worker's."""
+        if not self._behind:
+            try:
+                await self.context.bus.publish(records, AT_ONCE)
+                await self.context.pool.execute("DELETE FROM outbox WHERE seq = $1", entry)
+                return
+            except BusUnavailable as error:
+                log.warning("events of a request wait for the bus", cause=str(error))
+                self._behind = True
+            except OUTSIDE as error:
+                log.warning("events of a request are said once more", cause=f"{type(error).__name__}: {error}")
+        self._wake.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Says what waits until the stop."""
+        while not stopping.is_set():
+            self._wake.clear()
+            try:
+                while await self.sweep():
+                    pass
+                self._behind = self.full = False
+            except AWAY as error:
+                log.warning("events of requests wait for the bus", cause=f"{type(error).__name__}: {error}")
+                self._behind = True
+                await self._measure()
+                self._wake.clear()
+            waits = [asyncio.create_task(stopping.wait()), asyncio.create_task(self._wake.wait())]
+            await asyncio.wait(waits, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
+            for one in waits:
+                one.cancel()
+
+    async def sweep(self) -> bool:
+        """Says the oldest entries that are nobody else's; False when there are none. Raises `BusUnavailable`, and what the database raises."""
+        async with self.context.pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(
+                f"SELECT seq, records FROM outbox WHERE $1 OR at < now() - interval '{OURS_AFTER}' ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
+                self._behind, SOME,
+            )  # fmt: skip
+            await self.context.bus.publish([record for row in rows for record in cursor.unpack(row["records"])])
+            await connection.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows])
+        return bool(rows)
+
+    async def _measure(self) -> None:
+        with contextlib.suppress(*OUTSIDE):
+            count = await self.context.pool.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1)", MOST)
+            self.full = count >= MOST
+
+
+async def put(connection: Connection, records: Sequence[Record]) -> int:
+    """Writes an entry with the transaction that it tells of; gives its number."""
+    number: int = await connection.fetchval("INSERT INTO outbox (records) VALUES ($1) RETURNING seq", cursor.pack(records))
+    return number
