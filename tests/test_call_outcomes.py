@@ -8,8 +8,6 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 from uuid import UUID
@@ -17,17 +15,13 @@ from uuid import UUID
 import aiohttp
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from parley.channels.shape import Account, HttpRequest
 from parley.contracts import Channel
 from parley.failures import Outcome
 from parley.local.server import free_port
 from parley_sender.call import Calls, calls
+from tests.own_tls import server_tls
 
 ACCOUNT = Account("lane", "t", "plain", Channel.SMS, "+1")
 WITHIN = 0.6
@@ -205,16 +199,8 @@ def full() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> ssl.SSLContext:
-    """A server's side of TLS, under a certificate of our own making."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    signed = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1)).sign(key, SHA256())
-    file: Path = tmp_path_factory.mktemp("tls") / "server.pem"
-    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + signed.public_bytes(Encoding.PEM))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file)
-    return context
+    """That of a server whom nobody vouches for."""
+    return server_tls(tmp_path_factory.mktemp("tls"))[0]
 
 
 # --- every class of exception that the two libraries have --------------------------------------------------------------------------------
