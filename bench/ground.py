@@ -40,14 +40,14 @@ class Ground:
 
 
 @contextlib.asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Ground]:
-    """A ground; its database and its topics are deleted at the end, its processes stopped."""
+async def ground(settings: Settings, burst: int = BURST) -> AsyncIterator[Ground]:
+    """A ground; its database and its topics are deleted at the end, its processes stopped. `burst`: what every account sends at once."""
     name = f"bench_{uuid4().hex[:8]}"
     server = settings.database.get_secret_value()
     own = {"database": f"{server.rpartition('/')[0]}/{name}", "prefix": f"{name}."}
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         await _database(server, f"CREATE DATABASE {name}")
-        found = _laid(Settings(**{**settings.model_dump(), **own}), Path(folder))
+        found = _laid(Settings(**{**settings.model_dump(), **own}), Path(folder), burst)
         try:
             await _make_topics(found.settings)
             yield found
@@ -57,21 +57,21 @@ async def ground(settings: Settings) -> AsyncIterator[Ground]:
             await _database(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _laid(settings: Settings, folder: Path) -> Ground:
+def _laid(settings: Settings, folder: Path, burst: int) -> Ground:
     ports = {name: free_port() for name in USUAL}
-    source = _unbound(settings.config, folder / "source")
+    source = _unbound(settings.config, folder / "source", burst)
     papers = premises.prepare(folder / "parley", source, f"http://127.0.0.1:{ports['ingest']}", f"http://127.0.0.1:{ports['twin']}")
     own = Settings(**{**settings.model_dump(), "config": papers.directory, "secret": papers.variables[premises.SECRET], "log_level": "warning"})
     return Ground(own, papers, Fleet(own, papers, ports, folder / "logs", Terms(own, folder), None))
 
 
-def _unbound(source: Path, target: Path) -> Path:
-    """The configuration with rates that never bind."""
+def _unbound(source: Path, target: Path, burst: int) -> Path:
+    """The configuration with rates that never bind, and no provider that waits for the customer's word."""
     shutil.copytree(source, target)
     path = target / "accounts.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     for account in document["accounts"].values():
-        account |= {"rate": RATE, "burst": BURST}
+        account |= {"rate": RATE, "burst": burst, "window": "none"}
     path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return target
 
@@ -88,6 +88,7 @@ def environment(here: Ground, port: int, **more: str) -> dict[str, str]:
         "PARLEY_PARTITIONS": str(settings.partitions),
         "PARLEY_PORT": str(port),
         "PARLEY_LOG_LEVEL": settings.log_level,
+        "PARLEY_PACKS": "off",
         "PARLEY_SPOOL": str(here.fleet.logs.parent / "spool"),
         "PARLEY_ACCOUNT_REQUESTS": "1000000",
         "PARLEY_ADDRESS_REQUESTS": "1000000",

@@ -39,6 +39,7 @@ from parley.contracts import (
 )
 from parley.cursor import Place
 from parley.local import free_port
+from parley.policies import Policies
 from parley.step import Arrived
 from parley.twin.behaviour import Behaviour
 from parley.twin.server import running_twin
@@ -51,9 +52,10 @@ from parley_ingest.tracking import Links
 from parley_router.app import SERVICE as ROUTER
 from parley_router.decide import decide
 from parley_router.state import ContactState
-from parley_sender import erasing
+from parley_sender import erasing, packs
 from parley_sender.app import SERVICE as SENDER
 from parley_sender.intake import Intake
+from parley_sender.law import Law
 from tests.conftest import CONFIG, until
 from tests.ingesting import raw
 from tests.test_normalise_races import STAGE, Book
@@ -270,7 +272,7 @@ class Desk:
         self._dsn = dsn
         account = {"tenant": "acme", "provider": "plain", "channel": "sms", "sender": "s", "credentials": {"symmetric": "env:S"}}
         (folder / "accounts.yaml").write_text(yaml.safe_dump({"tenants": {"acme": {}}, "accounts": {"sms": account}}))
-        self.stage = Intake(load(folder, {"S": "x"}), b"secret", "https://l.example")
+        self.stage = Intake(Law(load(folder, {"S": "x"}), Policies(), packs.load()), b"secret", "https://l.example")
 
     async def __aenter__(self) -> "Desk":
         self.pool = await db.connect(self._dsn, "sender", size=2)
@@ -323,20 +325,22 @@ def test_texts_and_addresses_go_and_what_is_queued_never_leaves(database, tmp_pa
     async def main(desk):
         await desk.take(sent, calling, queued, lost)
         await desk.pool.execute("UPDATE deliveries SET status = 'sent', provider_id = 'p', reason = NULL WHERE message_id = $1", sent.message_id)
-        await desk.pool.execute("UPDATE deliveries SET status = 'calling', attempt = 1 WHERE message_id = $1", calling.message_id)
-        await desk.pool.execute("UPDATE deliveries SET attempt = 1 WHERE message_id = $1", lost.message_id)
+        await desk.pool.execute("DELETE FROM queue WHERE message_id = $1", sent.message_id)
+        await desk.pool.execute("UPDATE queue SET state = 'calling', attempt = 1 WHERE message_id = $1", calling.message_id)
+        await desk.pool.execute("UPDATE queue SET attempt = 1, doubt = true WHERE message_id = $1", lost.message_id)
         await desk.pool.execute("INSERT INTO attempts VALUES ($1, 1, 1, now(), now(), 'accepted', NULL, 'to +821012345678', 'p')", sent.message_id)
         results = await desk.take(ERASE, later)
         expires = await desk.pool.fetchval("SELECT expires_at FROM deliveries WHERE message_id = $1", calling.message_id)
         reasons = await desk.pool.fetchval("SELECT count(reason) FROM attempts")
         rows = await desk.stands(*(one.message_id for one in (sent, calling, queued, lost, later)))
-        return results, rows, expires, reasons
+        open_ = {row[0] for row in await desk.pool.fetch("SELECT message_id FROM queue")}
+        return results, rows, expires, reasons, open_
 
-    results, rows, expires, reasons = desked(database, tmp_path, main)
+    results, rows, expires, reasons, open_ = desked(database, tmp_path, main)
 
-    assert [("sent", None), ("calling", None), ("suppressed", "erased"), ("unknown", "erased"), ("queued", None)] == [row[:2] for row in rows]
+    assert [("sent", None), ("queued", None), ("suppressed", "erased"), ("unknown", "erased"), ("queued", None)] == [row[:2] for row in rows]
     assert [("erased", "{}")] * 4 + [(ADDRESS, '{"text": "five"}')] == [row[2:] for row in rows]
-    assert (NOW, 0) == (expires, reasons)
+    assert (NOW, 0, {calling.message_id, later.message_id}) == (expires, reasons, open_)
     assert {queued.message_id: "suppressed", lost.message_id: "unknown", later.message_id: "queued"} == {
         one.message_id: one.status for one in results if isinstance(one, DeliveryChanged)
     }

@@ -139,7 +139,7 @@ async def _waiting(settings: Settings) -> str:
         try:
             rows = await connection.fetch(
                 """SELECT message_id, lane, purpose, status, reason, attempt, failures, ceil(extract(epoch FROM due_at - now()))::int AS due
-                   FROM sender.deliveries WHERE status IN ('queued', 'calling') ORDER BY due_at LIMIT 5"""
+                   FROM sender.deliveries WHERE status = 'queued' ORDER BY due_at LIMIT 5"""
             )
         finally:
             await connection.close()

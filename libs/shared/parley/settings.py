@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default="off",
         description="Whether tenants' webhooks may stand on this machine, over http, for trying them out; never where tenants are others.",
     )
+    packs: Literal["on", "off"] = Field(
+        default="on", description="Whether the sender keeps the law of recipients' countries; off only where nobody receives what is sent: demos, load tests."
+    )
     drain: float = Field(default=20.0, gt=0, description="Seconds that a stop or a revoke waits for the running step.")
     stuck: float = Field(default=60.0, gt=0, description="Seconds without progress, while there is lag, after which /readyz fails.")
     log: Literal["json", "console", "auto"] = Field(default="auto", description="Form of the log; auto: console on a terminal.")

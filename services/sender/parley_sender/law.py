@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from parley import policies
 from parley.channels.shape import Account
 from parley.config import Config
@@ -19,6 +21,8 @@ from parley_sender.gate import Candidate, Rules
 from parley_sender.packs import Packs
 from parley_sender.rulings import Ruling
 from parley_sender.whereabouts import Whereabouts
+
+log = structlog.get_logger()
 
 UTC = ZoneInfo("UTC")
 
@@ -35,7 +39,10 @@ class Law:
     def load(cls, config: Config, settings: Settings) -> Law:
         """Raises `ConfigError` for a broken policies.yaml."""
         found = packs.load()
-        return cls(config, policies.load(settings.config, config.tenants, found.all), found)
+        policy = policies.load(settings.config, config.tenants, found.all)
+        if settings.packs == "off":
+            log.warning("PARLEY_PACKS=off: nobody's night is kept, nothing is marked; only for demos and load tests")
+        return cls(config, policy, found if settings.packs == "on" else Packs({}))
 
     def policy(self, tenant: str) -> Policy:
         return self.policies.of(tenant)

@@ -48,7 +48,7 @@ DELIVERIES = """
         count(*) FILTER (WHERE status IN ('delivered', 'read')) AS delivered,
         count(*) FILTER (WHERE status = 'read') AS read,
         count(*) FILTER (WHERE status = 'unknown') AS unknown,
-        count(*) FILTER (WHERE status IN ('queued', 'calling')) AS queue
+        count(*) FILTER (WHERE status = 'queued') AS queue
     FROM sender.deliveries WHERE contact_id = ANY($1::uuid[]) GROUP BY channel"""
 """How messages stand; one that was read has also been delivered and sent."""
 FACTS = """

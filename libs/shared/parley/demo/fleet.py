@@ -155,6 +155,7 @@ class Fleet:
             "PARLEY_PREFIX": settings.prefix,
             "PARLEY_PARTITIONS": str(settings.partitions),
             "PARLEY_LOG": "json",
+            "PARLEY_PACKS": "off",  # nobody is there to be woken: a demo looks the same at night
             "PARLEY_SPOOL": str(self.logs.resolve().parent / "spool"),
         }
 

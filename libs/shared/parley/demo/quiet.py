@@ -66,7 +66,7 @@ async def look(fleet: Fleet) -> Look:
     connection = await asyncpg.connect(fleet.settings.database.get_secret_value(), timeout=5)
     try:
         cursors = [row for name in SERVICES for row in await connection.fetch(f"SELECT topic, partition, next_offset FROM {name}.cursors")]
-        opened = await connection.fetchval("SELECT count(*) FROM sender.deliveries WHERE status IN ('queued', 'calling')")
+        opened = await connection.fetchval("SELECT count(*) FROM sender.deliveries WHERE status = 'queued'")
         unjudged = await connection.fetchval("SELECT count(*) FROM ingest.hits WHERE NOT settled")
     finally:
         await connection.close()
