@@ -36,7 +36,7 @@ TAKE = """WITH room AS (
 )
 UPDATE webhook_posts AS p SET attempt = attempt + 1, tries = tries + 1, due_at = $6 + $7::interval, leased_until = $6 + $7::interval
 FROM due JOIN webhooks AS w ON w.id = due.webhook_id WHERE (p.webhook_id, p.event_id) = (due.webhook_id, due.event_id)
-RETURNING p.webhook_id, p.event_id, p.body, p.attempt, p.tries, p.noted_at, w.url, w.generation, w.previous_until"""
+RETURNING p.webhook_id, p.event_id, p.body, p.attempt, p.tries, p.noted_at, w.url, w.generation, w.previous_until, w.failing_since IS NOT NULL"""
 SETTLE = """UPDATE webhook_posts AS p SET state = e.state, due_at = e.due_at, leased_until = NULL,
     answers = jsonb_path_query_array(p.answers || e.answer, '$[last - 11 to last]')
 FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::jsonb[]) AS e (webhook_id, event_id, attempt, state, due_at, answer)
@@ -59,7 +59,7 @@ FROM webhooks LEFT JOIN LATERAL (SELECT min(due_at) AS oldest FROM webhook_posts
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post that was taken: what to send, and by what to sign it."""
+    """A post that was taken: what to send, and by what to sign it. `failing`: its webhook was, when it was taken."""
 
     webhook_id: UUID
     event_id: str
@@ -70,6 +70,7 @@ class Post:
     url: str
     generation: int
     previous_until: datetime | None
+    failing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,15 @@ async def take(pool: Pool, busy: Mapping[UUID, int], now: datetime) -> list[Post
 
 
 async def settle(pool: Pool, ended: Sequence[Ended], healths: Mapping[tuple[UUID, str], Health], now: datetime) -> list[asyncpg.Record]:
-    """Writes down what came of calls, and what that says of their webhooks (by id and address). Gives those that are disabled by it.
+    """Writes down what came of calls, and what that says of their webhooks (by id and address; of most there is nothing to say). Gives those that are
+    disabled by it.
 
     A post that somebody else has taken since (its lease was over) stays theirs.
     """
     posts = ((one.post.webhook_id, one.post.event_id, one.post.attempt, one.verdict.state, one.verdict.due_at, _told(one)) for one in ended)
+    if not healths:
+        await pool.execute(SETTLE, *zip(*posts, strict=True))
+        return []
     known = ((*place, one.good, one.gone, one.lasting, one.paused_until) for place, one in sorted(healths.items()))
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(SETTLE, *zip(*posts, strict=True))

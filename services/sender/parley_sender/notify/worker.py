@@ -137,11 +137,13 @@ class Posting:
 
 
 def healths(ended: Sequence[Ended], now: datetime) -> dict[tuple[UUID, str], Health]:
-    """What calls say of their webhooks, by id and the address that was called."""
+    """What calls say of their webhooks, by id and the address that was called; nothing of those that work as they did."""
+    failing = {one.post.webhook_id for one in ended if one.post.failing}
     found: dict[tuple[UUID, str], list[tuple[Answer, datetime]]] = {}
     for one in ended:
         found.setdefault((one.post.webhook_id, one.post.url), []).append((one.answer, one.post.noted_at))
-    return {place: health(answers, now) for place, answers in found.items()}
+    said = {place: health(answers, now) for place, answers in found.items()}
+    return {place: one for place, one in said.items() if not one.good or one.gone or one.paused_until or place[0] in failing}
 
 
 async def _either(seconds: float, *events: asyncio.Event) -> None:
