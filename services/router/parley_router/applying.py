@@ -51,7 +51,7 @@ def _apply(turn: Turn, effect: Effect, said: list[UUID]) -> None:
         case Agreed():
             if (channel := turn.state.channel) is not None:
                 proof = Proof(shown=effect.shown, said=effect.said, flow=effect.flow, step=effect.step)
-                turn.consent(channel, turn.state.addresses.get(channel), (effect.purpose,), effect.state, "flow", proof)
+                turn.consent(channel, turn.state.addresses.get(channel), (effect.purpose,), effect.state, "flow", proof, effect.night)
         case Escalated():
             hand_over(turn, effect.team, effect.flow, told=effect.told)
         case Failed():

@@ -80,6 +80,8 @@ class Flow(Entry):
     - `campaign`: what it says is counted under it, and its links are tracked (without one, under its own name where it waits for a click);
     - `variants`: an experiment over all of the flow, by weight;
     - `urgent`: it does not wait for the customer's daytime;
+    - `priority`: of two messages for which a frequency cap has one slot, the higher gets it;
+    - `fallback`: what it says and is not delivered within this time is told over the contact's next channel;
     - `parameters`: values that `do … with` may give, with their defaults; they are slots;
     - `escape`: words that leave any question of it, beside the known ones (see docs/flows.md), for the step `left` (default: the flow ends with a word).
     """
@@ -92,6 +94,8 @@ class Flow(Entry):
     campaign: Slug | None = None
     variants: dict[Slug, Annotated[int, Field(ge=1, le=1000)]] = {}
     urgent: bool = False
+    priority: int = Field(default=0, ge=-100, le=100)
+    fallback: Duration | None = None
     parameters: dict[Name, str] = {}
     escape: dict[Language, tuple[str, ...]] = {}
     left: Target | None = None

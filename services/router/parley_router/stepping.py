@@ -71,7 +71,9 @@ def _step(walk: Walk) -> bool:
             kept = [one for one in walk.tags if one not in step.remove]
             walk.tags = tuple(dict.fromkeys((*kept, *step.tag)))[:TAGS]
         case Consent():
-            walk.effects.append(Agreed(step.consent, step.state, walk.flow.flow, walk.step_name, walk.shown, walk.scene.text[:KEPT] or None))
+            walk.effects.append(
+                Agreed(step.consent, step.state, walk.flow.flow, walk.step_name, walk.shown, walk.scene.text[:KEPT] or None, step.night)
+            )
         case Branch():
             asked = walk.asked()
             found = next((place for place, case in enumerate(step.branch) if holds(case.when, asked)), None)

@@ -196,11 +196,13 @@ class Tagged(Step):
 
 
 class Consent(Step):
-    """Changes the consent for one purpose on the channel of the conversation. With `pending`, a later step with `granted` confirms it (double opt-in)."""
+    """Changes the consent for one purpose on the channel of the conversation. With `pending`, a later step with `granted` confirms it (double opt-in);
+    granted once more, it counts from then on. `night`: the yes is also one to the hours for which law wants its own (Korea's 21 to 8)."""
 
     kind = "consent"
     consent: Purpose
     state: ConsentState
+    night: bool = False
 
 
 class Case(Entry):

@@ -102,18 +102,35 @@ class Turn:
         )
 
     def consent(
-        self, channel: Channel, address: str | None, purposes: Iterable[Purpose], state: ConsentState, source: str, proof: Proof | None = None
+        self,
+        channel: Channel,
+        address: str | None,
+        purposes: Iterable[Purpose],
+        state: ConsentState,
+        source: str,
+        proof: Proof | None = None,
+        at_night: bool = False,
     ) -> bool:
-        """Changes consents; whether anything is other than before. Who wants nothing more also ends what was being talked about, and all that waits."""
+        """Changes consents; whether anything is other than before: a yes that a flow was given once more counts from now on, which law wants every two years.
+        Who wants nothing more also ends what was being talked about, and all that waits."""
         purposes, before = tuple(purposes), self.state
         self.state = before.with_consent(channel, purposes, state, self.at)
-        if all(self.state.consent(channel, one) is before.consent(channel, one) for one in purposes):
+        confirmed = source == "flow" and state is ConsentState.GRANTED
+        if not confirmed and all(self.state.consent(channel, one) is before.consent(channel, one) for one in purposes):
             return False
         for contact in (self.contact, *merging.parts(self.state)):  # what still leaves for a former contact asks for that one's consent
             for one in purposes:
                 self.results.append(
                     ConsentChanged(
-                        contact_id=contact, channel=channel, address=address, purpose=one, state=state, source=source, proof=proof, at=self.at
+                        contact_id=contact,
+                        channel=channel,
+                        address=address,
+                        purpose=one,
+                        state=state,
+                        source=source,
+                        proof=proof,
+                        at_night=at_night,
+                        at=self.at,
                     )
                 )
         if source != "flow":
@@ -188,6 +205,9 @@ class Turn:
                 step=said.step if said else None,
                 conversation_id=conversation.id if conversation is not None and going_on else None,
                 not_before=not_before.astimezone(UTC) if not_before else None,
+                timezone=zone[:200] if isinstance(zone := self.state.profile.get("timezone"), str) and zone else None,
+                priority=said.flow.priority if said else 0,
+                fallback_after=int(said.flow.fallback.total_seconds()) if said and said.flow.fallback and len(channels) > 1 else None,
             )
         )
         return number

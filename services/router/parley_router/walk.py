@@ -70,6 +70,7 @@ class Agreed:
     step: str
     shown: str | None = None
     said: str | None = None
+    night: bool = False
 
 
 @dataclass(frozen=True, slots=True)
