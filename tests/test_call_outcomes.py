@@ -5,9 +5,11 @@ What never left may be sent again; of everything else nobody knows but the provi
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import NoReturn
 from uuid import UUID
@@ -15,6 +17,7 @@ from uuid import UUID
 import aiohttp
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from parley.channels.shape import Account, HttpRequest
 from parley.contracts import Channel
@@ -22,6 +25,7 @@ from parley.failures import Outcome
 from parley.local.server import free_port
 from parley_sender.call import Calls, calls
 from tests.own_tls import server_tls
+from tests.pushing import pem
 
 ACCOUNT = Account("lane", "t", "plain", Channel.SMS, "+1")
 WITHIN = 0.6
@@ -201,6 +205,26 @@ def full() -> Iterator[str]:
 def certificate(tmp_path_factory) -> ssl.SSLContext:
     """That of a server whom nobody vouches for."""
     return server_tls(tmp_path_factory.mktemp("tls"))[0]
+
+
+@pytest.mark.parametrize("end", [*ENDS, "nobody there"])
+def test_a_token_that_does_not_come_leaves_no_doubt_about_the_message(end, google_key):
+    """However its call ended: the message has not left, and may later."""
+
+    async def fetched() -> Outcome | str | None:
+        async with contextlib.AsyncExitStack() as stack:
+            made = await stack.enter_async_context(clients())
+            handle = ENDS.get(end)
+            url = await stack.enter_async_context(serving(handle)) if handle else f"http://127.0.0.1:{free_port()}"
+            account = Account("lane", "t", "fcm", Channel.PUSH, "project", {"service_account": (google_key,)}, base_url=url)
+            return await made.token(account, datetime(2026, 11, 24, 9, 30, tzinfo=UTC), UUID(int=7))
+
+    assert ("transient", "no_token") == told(asyncio.run(fetched()))
+
+
+@pytest.fixture(scope="module")
+def google_key() -> str:
+    return json.dumps({"client_email": "sender@project.iam.gserviceaccount.com", "private_key": pem(rsa.generate_private_key(65537, 2048))})
 
 
 # --- every class of exception that the two libraries have --------------------------------------------------------------------------------
