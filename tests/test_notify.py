@@ -525,21 +525,24 @@ def test_cancelled_in_its_call_it_is_told_again(settings, run, monkeypatch):
     assert (["e1", "e1"], [("sent", 2)]) == run(main())
 
 
-def test_who_was_thought_dead_writes_nothing_over_the_next_one(settings, run):
-    """Its answer comes after somebody else has taken the post: theirs counts."""
+@pytest.mark.parametrize("first", ["slow", "next"])
+def test_who_was_thought_dead_writes_nothing_over_the_next_one(settings, run, first):
+    """Its answer comes after somebody else has taken the post, whether that one has its own already or not: theirs counts."""
 
     async def main():
-        gate = asyncio.Event()
-        async with hooks(settings) as one, receiver(hangs(gate, 500)) as there, one.posting() as slow, one.posting() as next_one:
+        gates = {"slow": asyncio.Event(), "next": asyncio.Event()}
+        async with hooks(settings) as one, receiver(hangs(gates["slow"], 500)) as there, one.posting() as slow, one.posting() as other:
             await one.make(there.base)
             await one.happen(event(delivery(), "e1"))
             await slow.turn(NOW)
             await until(lambda: _true(len(there.got) == 1), "the first call")
-            there.answer = says(204)
-            await one.turns(next_one, after=LEASE)
-            gate.set()
-            await slow.quiet()
-            await slow.turn(one.clock[0])
+            there.answer = hangs(gates["next"], 204)
+            await other.turn(NOW + LEASE)
+            for name in (first, *(gates.keys() - {first})):
+                gates[name].set()
+                worker = slow if name == "slow" else other
+                await worker.quiet()
+                await worker.turn(NOW + LEASE)
             return [(row["state"], row["attempt"], [said["status"] for said in row["answers"]]) for row in await one.posts()]
 
     assert [("sent", 2, [204])] == run(main())

@@ -16,10 +16,9 @@ from standardwebhooks import Webhook
 
 from parley import wire
 from parley.local import free_port
-from parley.service import Parts, Running, Service, running
-from parley_sender.notify import api, history
-from parley_sender.notify.noting import Noting
-from parley_sender.notify.worker import Posting
+from parley.service import Running, running
+from parley_sender.app import SERVICE
+from parley_sender.notify import api
 from tests.conftest import until
 from tests.notifying import Receiver, delivery, event, hangs, receiver, says
 
@@ -80,19 +79,16 @@ class Tenant:
 
 @pytest.fixture
 def tenant(settings, tmp_path, monkeypatch):
-    """The API, the stage and the worker over one receiver."""
+    """A sender and a receiver."""
     for name in KEYS:
         monkeypatch.setenv(f"KEY_{name}", name)
     keys = {name: {"tenant": owner, "scopes": scopes, "token": f"env:KEY_{name}"} for name, (owner, scopes) in KEYS.items()}
     (tmp_path / "accounts.yaml").write_text(yaml.safe_dump({"tenants": {"acme": {}, "other": {}}, "keys": keys}))
 
-    async def build(context):
-        return Parts([*api.routes(context), *history.routes(context)], [Noting()], [Posting(context)])
-
     @contextlib.asynccontextmanager
     async def opened(local: str = "on") -> AsyncIterator[Tenant]:
         own = settings.model_copy(update={"config": tmp_path, "port": free_port(), "webhooks_local": local})
-        async with receiver() as there, running(Service("sender", ("parley", "parley_sender"), build), own) as one:
+        async with receiver() as there, running(SERVICE, own) as one:
             yield Tenant(one, there)
 
     return opened
