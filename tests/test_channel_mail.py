@@ -1,15 +1,19 @@
 """What an e-mail is made of, whoever carries it; and what the pages of the three carriers say."""
 
+import base64
+from email import message_from_bytes, policy
 from pathlib import Path
+from urllib.parse import parse_qsl
 from uuid import UUID
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley import config
 from parley.channels import mail, mailgun, sendgrid, ses
-from parley.channels.mail import Event, Mail, written
+from parley.channels.mail import Event, Mail, mime, written
 from parley.channels.shape import Account, Outgoing
 from parley.contracts import Channel, Choice, ConsentState, Content, Media, ReceiptStatus
 from tests.mailing import ACCOUNT, NOW
@@ -18,8 +22,12 @@ ONE_CLICK = {"List-Unsubscribe": "<https://l.example/u/7?a=1>", "List-Unsubscrib
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
 
 
-def mailed(content: Content, unsubscribe: str | None = None, sender: str = "Acme Tea <hello@acme.example>") -> Mail:
-    message = Outgoing(UUID(int=7), "jo@example.com", content, NOW, unsubscribe_url=unsubscribe)
+PIXEL = '<img src="https://l.example/o/7.gif" width="1" height="1" alt="" style="border:0">'
+HTML = "<html><body><h1>차</h1><p>Your <a href='https://s.example/1'>tea</a></p></body></html>"
+
+
+def mailed(content: Content, unsubscribe: str | None = None, sender: str = "Acme Tea <hello@acme.example>", opened: str | None = None) -> Mail:
+    message = Outgoing(UUID(int=7), "jo@example.com", content, NOW, unsubscribe_url=unsubscribe, opened_url=opened)
     return written(message, Account("a", "t", "any", Channel.EMAIL, sender))
 
 
@@ -34,6 +42,70 @@ def test_the_first_line_is_the_subject(text, subject, body):
     found = mailed(Content(text=text))
 
     assert (subject, body) == (found.subject, found.text)
+
+
+@pytest.mark.parametrize(
+    "content, subject, text",
+    [(Content(text="Hi\n\nthere", subject="Your  tea\n"), "Your tea", "Hi\n\nthere"), (Content(text="Hi\n\nthere", subject=" \n"), "Hi", "there"),
+     (Content(html=HTML), "차", "차\n\nYour tea (https://s.example/1)"), (Content(html=HTML, subject="Tea"), "Tea", "차\n\nYour tea (https://s.example/1)"),
+     (Content(html=HTML, text="Tea is here\n\nBye"), "Tea is here", "Tea is here\n\nBye"), (Content(html="<img src='x.png'>"), "Acme Tea", "Acme Tea")],
+)  # fmt: skip
+def test_a_subject_is_said_or_found(content, subject, text):
+    """Said, it takes nothing out of the text; where only HTML was written, the text is made from that."""
+    found = mailed(content)
+
+    assert (subject, text, content.html) == (found.subject, found.text, found.html)
+
+
+def test_html_carries_what_stands_below_the_text_and_the_picture_that_counts():
+    """At the end of its body, escaped; a text alone carries no picture."""
+    content = Content(html="<BODY>Tea?</BODY>", choices=(Choice(id="y", title="<b>"), Choice(id="https://s.example/x?a&b")))
+    list_ = '<p>1. &lt;b&gt;<br>2. <a href="https://s.example/x?a&amp;b">https://s.example/x?a&amp;b</a></p>'
+
+    assert f"<BODY>Tea?{list_}{PIXEL}</BODY>" == mailed(content, opened="https://l.example/o/7.gif").html
+    assert f"<p>Tea{PIXEL}" == mailed(Content(html="<p>Tea"), opened="https://l.example/o/7.gif").html
+    assert mailed(Content(text="x"), opened="https://l.example/o/7.gif").html is None
+
+
+@given(
+    texts,
+    texts.filter(bool),
+    st.none() | st.just("https://l.example/u/" + "7" * 900),
+    st.sampled_from(["Acme, Tea <h@a.example>", "차 <h@a.example>"]),
+)
+def test_an_email_is_read_back_as_it_was_written(text, html, unsubscribe, sender):
+    """By the standard library's own reader: subject, both parts, whatever they say, and headers that nothing can be added to."""
+    mail = mailed(Content(text=text, html=html), unsubscribe, sender)
+    sent = mime(mail, "jo@example.com", UUID(int=7), NOW)
+    read = message_from_bytes(sent, policy=policy.default)
+    plain, marked = (read.get_body((kind,)) for kind in ("plain", "html"))
+
+    assert (mail.subject, "jo@example.com", NOW) == (read["subject"], read["to"], read["date"].datetime) and mail.sender in read["from"]
+    assert [mail.text.split(), mail.html.split()] == [one.get_content().split() for one in (plain, marked)]
+    assert set(mail.headers) == {name for name in read.keys() if name.startswith("List-")} and all(len(one) < 999 for one in sent.split(b"\r\n"))  # noqa: SIM118
+    assert sent == mime(mail, "jo@example.com", UUID(int=7), NOW) and sent.isascii()
+
+
+@pytest.mark.parametrize("address", ["jo@a.example\r\nBcc: x@b.example", "jo@a.example\nx"])
+def test_an_address_is_no_header(address):
+    with pytest.raises(ValueError):
+        mime(mailed(Content(html=HTML)), address, UUID(int=7), NOW)
+
+
+def test_each_carrier_takes_html_in_its_own_form():
+    """SendGrid and Mailgun as a field beside the text, SES as the whole e-mail; with its headers everywhere."""
+    message = Outgoing(
+        UUID(int=7), "jo@example.com", Content(html=HTML), NOW, unsubscribe_url="https://l.example/u/7?a=1", opened_url="https://l.example/o/7.gif"
+    )
+    grid, gun, amazon = (provider.build(message, ACCOUNT)[0].body for provider in (sendgrid, mailgun, ses))
+    raw = message_from_bytes(base64.b64decode(orjson.loads(amazon)["Content"]["Raw"]["Data"]), policy=policy.default)
+    form, wanted = dict(parse_qsl(gun.decode())), HTML.replace("</body>", f"{PIXEL}</body>")
+
+    assert [("text/plain", "차\n\nYour tea (https://s.example/1)"), ("text/html", wanted)] == [
+        (*one.values(),) for one in orjson.loads(grid)["content"]
+    ]
+    assert wanted == form["html"] == raw.get_body(("html",)).get_content().strip() and "multipart/alternative" == raw.get_content_type()
+    assert ONE_CLICK == orjson.loads(grid)["headers"] == {name: raw[name] for name in ONE_CLICK} == {name: form[f"h:{name}"] for name in ONE_CLICK}
 
 
 def test_choices_and_media_are_written_out():

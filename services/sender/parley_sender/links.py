@@ -1,4 +1,4 @@
-"""Tracked links: addresses in a text become short ones on our own domain, different for each message and impossible to guess. Pure."""
+"""Tracked links: addresses in a message become short ones on our own domain or the tenant's, different for each message and impossible to guess. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from typing import Literal
 from uuid import UUID
 
-from parley.contracts import Channel, Purpose
+from parley.channels.htmltext import REST, attributes
+from parley.config import Tenant
+from parley.contracts import Channel, Content, Purpose
 
 LENGTH = 12
 """Characters of a code: 71 bits."""
@@ -15,10 +17,17 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 """RFC 3986 in ASCII: in Korean a particle follows an address without a blank."""
 _CLOSING = ".,!?;:'\")]"
+_ANCHOR = re.compile(rf"<a\s{REST}", re.IGNORECASE)
 
 
-def code(secret: bytes, message_id: UUID, place: int | Literal["unsubscribe"]) -> str:
-    """The code of the link at `place` of a message, or of the one to unsubscribe: the same for a repeat, and of use to nobody who does not have the secret."""
+def base_of(tenant: Tenant | None, ours: str) -> str:
+    """Where the links of a tenant stand: on its own domain, else on `ours` (`PARLEY_LINKS`)."""
+    return (tenant.links if tenant is not None and tenant.links else ours).rstrip("/")
+
+
+def code(secret: bytes, message_id: UUID, place: int | Literal["unsubscribe", "open"]) -> str:
+    """The code of the link at `place` of a message, of the one to unsubscribe, or of the picture that counts an open: the same for a repeat, and of use to
+    nobody who does not have the secret."""
     number = int.from_bytes(hmac.digest(secret, f"link:{message_id}:{place}".encode(), "sha256"), "big")
     found = ""
     for _ in range(LENGTH):
@@ -43,6 +52,44 @@ def tracked(text: str, message_id: UUID, secret: bytes, base: str, first: int = 
         return f"{base}/l/{short}{match[0][len(address) :]}"
 
     return _ADDRESS.sub(replaced, text), found
+
+
+def tracked_html(html: str, message_id: UUID, secret: bytes, base: str, first: int = 0) -> tuple[str, dict[str, str]]:
+    """As `tracked`, of what people follow in HTML: the addresses of its anchors. Pictures and styles are fetched by programs, and stay."""
+    found: dict[str, str] = {}
+
+    def replaced(match: re.Match[str]) -> str:
+        tag = match[0]
+        leads = next((one for one in attributes(tag) if one.name == "href"), None)
+        address = leads.value.strip() if leads else ""
+        if leads is None or not address.lower().startswith(("https://", "http://")) or address.startswith(f"{base}/"):
+            return tag
+        short = code(secret, message_id, first + len(found))
+        found[short] = address
+        return f'{tag[: leads.start]}href="{base}/l/{short}"{tag[leads.end :]}'
+
+    return _ANCHOR.sub(replaced, html), found
+
+
+def tracked_content(content: Content, message_id: UUID, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
+    """The message with every link tracked: of its text, its cards and its HTML, in this order."""
+    text, links = tracked(content.text, message_id, secret, base)
+    cards = []
+    for card in content.cards:
+        url, found = tracked(card.url or "", message_id, secret, base, len(links))
+        links |= found
+        cards.append(card.model_copy(update={"url": url or None}))
+    html = content.html
+    if html is not None:
+        html, found = tracked_html(html, message_id, secret, base, len(links))
+        links |= found
+    return content.model_copy(update={"text": text, "cards": tuple(cards), "html": html}), links
+
+
+def opening(content: Content, campaign: str | None, channel: Channel, message_id: UUID, secret: bytes) -> str | None:
+    """The code of the picture by which an open of a message is counted; None where none is: it takes HTML, and opens are counted for campaigns."""
+    counted = campaign is not None and channel is Channel.EMAIL and content.html is not None and content.template is None
+    return code(secret, message_id, "open") if counted else None
 
 
 def unsubscription(purpose: Purpose, channel: Channel, message_id: UUID, secret: bytes) -> str | None:

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import formataddr
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr
+from html import escape
 from typing import Literal
 from urllib.parse import quote
 from uuid import UUID
 
+from parley.channels import htmltext
 from parley.channels.cards import unfolded
 from parley.channels.shape import Account, Engaged, Item, Opted, Outgoing, Receipt
 from parley.channels.text import shortened, string
@@ -24,20 +28,24 @@ MAX_SUBJECT = 200
 MAX_ADDRESS = 200
 """Characters that the contract allows for an address."""
 Reason = Literal["spam_complaint", "unsubscribe"]
+_WIRE = SMTP.clone(cte_type="7bit")
+"""In ASCII alone, which no server on the way takes for something else."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ANGLED = re.compile(r"<([^<>]*)>\s*$")
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _OF_URLS = ":/?#[]@!$&'()*+,;=%-._~"
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """An e-mail: from whom, what it is about, what it says in plain text, and headers beyond those that the provider writes."""
+    """An e-mail: from whom, what it is about, what it says in plain text and in HTML, and headers beyond those that the provider writes."""
 
     name: str
     sender: str
     subject: str
     text: str
     headers: Mapping[str, str]
+    html: str | None = None
 
     @property
     def from_(self) -> str:
@@ -48,16 +56,31 @@ class Mail:
 def written(message: Outgoing, account: Account) -> Mail:
     """The message as an e-mail.
 
-    The first line is the subject. Where an empty line follows it, it is a heading and the rest is the text; else it stands in the text too.
+    Where no subject is given, it is the first line of the text. Where an empty line follows that, it is a heading and the rest is the text; else it stands in
+    the text too. Of a message in HTML alone the text is made from that.
     """
     name, sender = _sender(account.sender)
     content = unfolded(message.content, pictures=False)
-    subject, text = _headed(content.text.replace("\r\n", "\n").strip())
+    subject, text = _about(content.subject, content.text or (htmltext.plain(content.html) if content.html else ""), content.html is not None)
     choices = [_line(place, one) for place, one in enumerate(content.choices, 1)]
     files = [one.url for one in content.media if one.url]
-    body = "\n\n".join(part for part in (text, "\n".join(choices), "\n".join(files)) if part)
-    subject = subject or name or sender
-    return Mail(name, sender, subject, body or subject, _unsubscribe(message.unsubscribe_url))
+    below = [part for part in ("\n".join(choices), "\n".join(files)) if part]
+    subject, body = subject or name or sender, "\n\n".join([text, *below] if text else below)
+    html = _within(content.html, [*map(_paragraph, below), *([_pixel(message.opened_url)] if message.opened_url else [])]) if content.html else None
+    return Mail(name, sender, subject, body or subject, _unsubscribe(message.unsubscribe_url), html)
+
+
+def mime(mail: Mail, to: str, message_id: UUID, at: datetime) -> bytes:
+    """The e-mail as it goes over the wire (RFC 5322, 2045): the text, and the HTML as the better of two. The same for a repeat. Raises `ValueError` for an
+    address that has no place in a header."""
+    message = EmailMessage(_WIRE)
+    for name, value in {"From": mail.from_, "To": to, "Subject": mail.subject, "Date": format_datetime(at), **mail.headers}.items():
+        message[name] = value
+    message.set_content(mail.text)
+    if mail.html is not None:
+        message.add_alternative(mail.html, subtype="html")
+        message.set_boundary(f"parley-{message_id.hex}")
+    return message.as_bytes()
 
 
 def variables(template: Template) -> dict[str, str]:
@@ -129,12 +152,42 @@ def _sender(text: str) -> tuple[str, str]:
     return (text[: found.start()].strip().strip('"'), found.group(1).strip()) if found else ("", text.strip())
 
 
+def _about(subject: str | None, text: str, marked_up: bool) -> tuple[str, str]:
+    """Subject and text. Nothing is taken out of a text that says the same as HTML."""
+    text = text.replace("\r\n", "\n").strip()
+    if subject is not None and (given := _one_line(subject)):
+        return shortened(given, MAX_SUBJECT), text
+    first, rest = _headed(text)
+    return first, text if marked_up else rest
+
+
 def _headed(text: str) -> tuple[str, str]:
-    """Subject and text."""
+    """The first line as a subject, and the text without it where it is a heading."""
     first, _, rest = text.partition("\n")
-    line = " ".join(_CONTROL.sub(" ", first).split())
+    line = _one_line(first)
     heading = rest.startswith("\n") and rest.strip() and len(line) <= MAX_SUBJECT
     return shortened(line, MAX_SUBJECT), rest.strip("\n") if heading else text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def _within(html: str, parts: list[str]) -> str:
+    """The HTML with these at the end of its body."""
+    end = max(html.rfind("</body"), html.rfind("</BODY"))
+    return html + "".join(parts) if end < 0 else html[:end] + "".join(parts) + html[end:]
+
+
+def _paragraph(lines: str) -> str:
+    """Lines of text in HTML; addresses in them can be followed."""
+    said = _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', escape(lines))
+    return f"<p>{said.replace(chr(10), '<br>')}</p>"
+
+
+def _pixel(url: str) -> str:
+    """Seen by nobody, and read aloud to nobody."""
+    return f'<img src="{escape(url)}" width="1" height="1" alt="" style="border:0">'
 
 
 def _line(place: int, choice: Choice) -> str:

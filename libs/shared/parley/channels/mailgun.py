@@ -74,9 +74,9 @@ def answer() -> Response:
 def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     """The one request. Our message id is a variable of the message, which stands in every event of it."""
     mail, template = written(message, account), message.content.template
-    said = [("subject", mail.subject), ("text", mail.text)]
+    said = [("subject", mail.subject), ("text", mail.text), *([("html", mail.html)] if mail.html else [])]
     if template is not None:
-        heading = [("subject", mail.subject)] if message.content.text else []
+        heading = [("subject", mail.subject)] if message.content.text or message.content.subject else []
         said = [*heading, ("template", template.name), ("t:variables", orjson.dumps(variables(template)).decode())]
     form = [("from", mail.from_), ("to", message.address), *said, (f"v:{ECHO}", str(message.message_id))]
     form += [(f"h:{name}", value) for name, value in mail.headers.items()]

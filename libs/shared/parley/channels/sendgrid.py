@@ -78,7 +78,7 @@ def build(message: Outgoing, account: Account) -> Sequence[HttpRequest]:
     body: dict[str, Any] = {"personalizations": [person], "from": {"email": mail.sender, **({"name": mail.name} if mail.name else {})}}
     if template is not None:
         person["dynamic_template_data"] = variables(template)
-        body |= {"template_id": template.name, **({"subject": mail.subject} if message.content.text else {})}
+        body |= {"template_id": template.name, **({"subject": mail.subject} if message.content.text or message.content.subject else {})}
     else:
         body |= _said(mail)
     if mail.headers:
@@ -167,7 +167,8 @@ def _failure(word: str, event: dict[str, Any]) -> tuple[Class | None, Reason | N
 
 
 def _said(mail: Mail) -> dict[str, Any]:
-    return {"subject": mail.subject, "content": [{"type": "text/plain", "value": mail.text}]}
+    content = [{"type": "text/plain", "value": mail.text}]  # the plain one first (RFC 2046); SendGrid refuses the other order
+    return {"subject": mail.subject, "content": content + ([{"type": "text/html", "value": mail.html}] if mail.html else [])}
 
 
 def _reason(body: bytes) -> str:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from parley import crypto, sigv4
-from parley.channels.mail import ECHO, Event, address, of_status, reference, variables, written
+from parley.channels.mail import ECHO, Event, address, mime, of_status, reference, variables, written
 from parley.channels.shape import Account, Control, Forged, HttpRequest, Item, Malformed, Outgoing, Request, Response, Unkeyed
 from parley.channels.text import document, items, mapping, retry_after, string
 from parley.contracts import ConsentState, Content, Purpose, ReceiptStatus
@@ -261,10 +261,13 @@ def _when(value: object) -> datetime | None:
 
 
 def _content(message: Outgoing, account: Account) -> dict[str, Any]:
+    """A template of SES, a text that SES wraps up, or, with HTML, the whole e-mail as we write it."""
     mail, template = written(message, account), message.content.template
     headers = {"Headers": [{"Name": name, "Value": value} for name, value in mail.headers.items()]} if mail.headers else {}
     if template is not None:
         return {"Template": {"TemplateName": template.name, "TemplateData": orjson.dumps(variables(template)).decode(), **headers}}
+    if mail.html is not None:
+        return {"Raw": {"Data": base64.b64encode(mime(mail, message.address, message.message_id, message.at)).decode()}}
     return {"Simple": {"Subject": _data(mail.subject), "Body": {"Text": _data(mail.text)}, **headers}}
 
 
