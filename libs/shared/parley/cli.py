@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import typer
 
@@ -161,6 +162,22 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
     schemas += import_module("parley_router.tools.schema").write(target / "schema")
     for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
         typer.echo(path)
+
+
+@app.command()
+def why(
+    message_id: Annotated[UUID, typer.Argument(help="The message, as events and lists name it.")],
+    language: Annotated[str, typer.Option("--lang", help="en or ko.")] = "en",
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Print the whole story of a message: why it was sent, or was not, and what became of it. Reads the database."""
+    settings = settings_.read()
+    if not settings.database.get_secret_value():
+        raise settings_.SettingsError("PARLEY_DATABASE must be set: stories are read from there")
+    if language not in ("en", "ko"):
+        raise settings_.SettingsError(f"--lang {language}: stories are told in en or ko")
+    if not asyncio.run(import_module("parley_sender.why").run(settings, message_id, language, as_json=json)):
+        raise settings_.SettingsError(f"there is no message {message_id}: sender was never asked for it, or it is older than what it keeps")
 
 
 @app.command()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from parley.service import Context, Parts, Service
 from parley.settings import SettingsError
-from parley_sender import api
+from parley_sender import api, lanes_api, screens, settling_api, suppressions_api
 from parley_sender.clock import Clock
 from parley_sender.depth import Depth
+from parley_sender.engaged import Engaged
 from parley_sender.idempotency import Forget
+from parley_sender.inquiring import Inquiring
 from parley_sender.intake import Intake
 from parley_sender.lanes import Lanes
 from parley_sender.law import Law
@@ -28,9 +30,18 @@ async def build(context: Context) -> Parts:
     stage = Intake(law, secret.encode(), context.settings.links.rstrip("/"))
     outbox = Outbox(context)
     return Parts(
-        routes=[*api.routes(context), *Messages(context, law, outbox).routes, *webhooks.routes(context), *history.routes(context)],
-        stages=[stage, Noting()],
-        workers=[Lanes(context, law), Clock(context), Depth(context), Posting(context), outbox, Forget(context)],
+        routes=[
+            *api.routes(context),
+            *lanes_api.routes(context),
+            *settling_api.routes(context, outbox),
+            *suppressions_api.routes(context),
+            *screens.routes(),
+            *Messages(context, law, outbox).routes,
+            *webhooks.routes(context),
+            *history.routes(context),
+        ],
+        stages=[stage, Noting(), Engaged()],
+        workers=[Lanes(context, law), Clock(context), Depth(context), Posting(context), outbox, Forget(context), Inquiring(context, law, outbox)],
     )
 
 

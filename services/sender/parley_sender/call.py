@@ -66,6 +66,10 @@ class Calls:
         except Exception as error:
             return fault("unknown", account, message_id, error)
 
+    async def fetch(self, request: HttpRequest) -> Response | Outcome:
+        """The answer to a request that delivers nothing; an `Outcome` where there is none."""
+        return await self._send(request)
+
     async def token(self, account: Account, now: datetime, message_id: UUID) -> str | Outcome | None:
         """The account's access token: the one that still lives, else a new one; None where the provider wants none, an `Outcome` when there is none."""
         known = self._tokens.get(account.name)

@@ -12,7 +12,8 @@ import asyncpg
 from parley.contracts import DeliveryChanged, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
-from parley_sender import standing
+from parley_sender import hearing, standing
+from parley_sender.hearing import Heard
 from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
@@ -29,7 +30,7 @@ class Change:
     cause: Arrived
     row: asyncpg.Record
     told: Told
-    at: datetime
+    data: ReceiptReceived
 
     @property
     def reason(self) -> str | None:
@@ -37,11 +38,12 @@ class Change:
 
 
 async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptReceived]], now: datetime) -> list[Caused]:
-    """Moves deliveries by a batch of receipts; gives what changed, in order. Receipts that mean nothing to a status leave no trace."""
+    """Moves deliveries by a batch of receipts; gives what changed, in order. Receipts that mean nothing to a status stand in the story alone."""
     told = [(one, data) for one, data in told if data.status in TOLD]
     index = Index.of(await _matching(connection, [data for _, data in told]))
     changes: dict[UUID, Change] = {}
     early: list[ReceiptReceived] = []
+    heard: list[Heard] = []
     for one, data in told:
         rows = index.meant(data)
         if not rows or (rows[0]["parts"] > 1 and rows[0]["status"] in OPEN):
@@ -50,10 +52,12 @@ async def apply(connection: Connection, told: Sequence[tuple[Arrived, ReceiptRec
         for row in rows:
             known = changes.get(row["message_id"])
             step = moved(known.told.status if known else row["status"], [Told(TOLD[data.status], data.code)])
+            heard.append(Heard(row, data, step is not None))
             if step is not None:
-                changes[row["message_id"]] = Change(one, row, step, data.at)
+                changes[row["message_id"]] = Change(one, row, step, data)
     await _park(connection, early)
     await _move(connection, changes.values(), now)
+    await hearing.keep(connection, heard, now)
     return [Caused(change.cause, _changed(change)) for change in changes.values()]
 
 
@@ -142,5 +146,5 @@ def _changed(change: Change) -> DeliveryChanged:
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=change.reason, attempt=row["attempt"],
-        segments=row["segments"], provider_id=row["provider_id"], at=change.at,
+        segments=row["segments"], provider_id=row["provider_id"], price=change.data.price, currency=change.data.currency, at=change.data.at,
     )  # fmt: skip
