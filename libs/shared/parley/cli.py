@@ -158,9 +158,12 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
         schemas = schemadocs.write(target / "schema", settings.database.get_secret_value())
     except StackError as error:
         _refuse(error)
-    api = contractdocs.write_api(target / "contract" / "openapi-ingest.yaml", import_module("parley_ingest.openapi").document())
+    apis = [
+        contractdocs.write_api(target / "contract" / f"openapi-{name}.yaml", import_module(f"parley_{name}.openapi").document())
+        for name in ("ingest", "sender")
+    ]
     schemas += import_module("parley_router.tools.schema").write(target / "schema")
-    for path in [*contractdocs.write(target / "contract"), api, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
+    for path in [*contractdocs.write(target / "contract"), *apis, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
         typer.echo(path)
 
 

@@ -23,6 +23,7 @@ from parley.contracts import Channel
 from parley.limits import Buckets
 from parley.problem import Problem, authorise, limited_body
 from parley.service import Context
+from parley_sender import openapi
 from parley_sender.asking import Way
 from parley_sender.cancelling import cancel
 from parley_sender.complaints import Complaint, Wrong, unkept
@@ -55,8 +56,13 @@ class Messages:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Each with its method."""
-        return [Route(path, ask, methods=["POST"]) for path, ask in ((ONE, self.one), (BATCH, self.batch), (CANCEL, self.cancelled))]
+        """Each with its method; and the document that describes them."""
+
+        async def described(_: Request) -> Response:
+            return Response(orjson.dumps(openapi.document()), media_type="application/json")
+
+        asked = ((ONE, self.one), (BATCH, self.batch), (CANCEL, self.cancelled))
+        return [*(Route(path, ask, methods=["POST"]) for path, ask in asked), Route("/openapi.json", described, methods=["GET"])]
 
     async def one(self, request: Request) -> Response:
         """One message: 202 with its id and `Location`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from parley import apidocs
 from parley.contracts import CustomerEvent
 from parley_ingest.openapi import chat, doors, links
-from parley_ingest.openapi.words import REFERENCE, problem, problems
+from parley_ingest.openapi.words import REFERENCE, problem
 from parley_ingest.verify import Asked
 
 
@@ -39,7 +40,7 @@ def document() -> dict[str, Any]:
             **links.chat_links(),
             **links.files(),
             **chat.paths(),
-            **_own(),
+            **apidocs.own(),
         },
         "components": {
             "schemas": schemas,
@@ -48,20 +49,4 @@ def document() -> dict[str, Any]:
                 **chat.SECURITY,
             },
         },
-    }
-
-
-def _own() -> dict[str, Any]:
-    """What every service has, and this document."""
-
-    def text(name: str, meaning: str, **more: Any) -> dict[str, Any]:
-        said = {"description": meaning, "content": {"text/plain": {"schema": {"type": "string"}}}}
-        return {"get": {"operationId": name, "summary": meaning, "responses": {"200": said, **more}}}
-
-    own = {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
-    return {
-        "/healthz": text("healthz", "The process is alive."),
-        "/readyz": text("readyz", "It takes requests, and its stages go on.", **problems(503)),
-        "/metrics": text("metrics", "Metrics in Prometheus' text form."),
-        "/openapi.json": {"get": {"operationId": "openapi", "summary": "This document.", "responses": {"200": own}}},
     }

@@ -1,0 +1,28 @@
+"""sender's HTTP API as an OpenAPI 3.1 document: what is served at `/openapi.json`, and what `make docs` writes. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parley import apidocs
+from parley_sender.openapi import messages
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Parley sender",
+            "version": "1.0.0",
+            "summary": "Messages that other systems ask for.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {**messages.paths(), **apidocs.own()},
+        "components": {
+            "schemas": {**messages.schemas(), "Problem": apidocs.problem()},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope that the summary names."}
+            },
+        },
+    }
