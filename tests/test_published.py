@@ -4,6 +4,7 @@ Each kit is asked for the message in its own words, and what it would put on the
 also read what we build for any content, and must know every field of it.
 """
 
+import base64
 import io
 import logging
 import urllib.request
@@ -275,6 +276,16 @@ def test_sendgrids_kit_makes_the_same_e_mail(sendgrid):
     assert sendgrid(mail).on("authorization", "content-type") == got.on("authorization", "content-type")
 
 
+def test_sendgrids_kit_makes_the_same_e_mail_in_html(sendgrid):
+    """The plain text before the HTML, as its kit puts them."""
+    content = Content(subject="Half price", html="<p>All <b>hats</b>.</p>", text="All hats.")
+    (got,) = ours("sendgrid", Channel.EMAIL, content, "kim@example.com", "Acme Tea <hello@acme.example>")
+    html = next(one["value"] for one in got.body["content"] if one["type"] == "text/html")
+    mail = of_sendgrid(subject="Half price", plain_text_content="All hats.", html_content=html)
+
+    assert "<b>hats</b>" in html and sendgrid(mail).on("authorization", "content-type") == got.on("authorization", "content-type")
+
+
 def test_sendgrids_kit_fills_a_template_as_we_do(sendgrid):
     mail = of_sendgrid()
     mail.template_id = sendgrid_mail.TemplateId("d-1")
@@ -457,3 +468,12 @@ def test_amazons_kit_makes_the_same_e_mail(case):
     theirs = ses(**ADDRESSED, Content=said)
 
     assert (theirs.method, theirs.url, theirs.body) == (got.method, got.url, got.body)
+
+
+def test_amazons_kit_sends_html_as_a_whole_e_mail_as_we_do():
+    """The message as the standard library wrote it, in the base64 of the description."""
+    content = Content(subject="Half price", html="<p>All <b>hats</b>.</p>")
+    (got,) = ours("ses", Channel.EMAIL, content, "kim@example.com", "Acme Tea <hello@acme.example>")
+    raw = base64.b64decode(got.body["Content"]["Raw"]["Data"])
+
+    assert b"Subject: Half price" in raw and ses(**ADDRESSED, Content={"Raw": {"Data": raw}}).body == got.body
