@@ -147,6 +147,21 @@ def test_a_failure_is_told_again_by_the_schedule_and_then_has_failed(settings, r
     assert len(PAUSES) == again
 
 
+def test_of_many_answers_the_last_twelve_are_kept(settings, run):
+    """A post that is sent again and again does not grow for ever."""
+
+    async def main():
+        async with hooks(settings) as one, receiver() as there, one.posting() as worker:
+            await one.make(there.base)
+            await one.happen(event(delivery()))
+            for _ in range(14):
+                await one.turns(worker)
+                await one.context.pool.execute("UPDATE webhook_posts SET state = 'due', due_at = $1", NOW)
+            return [said["attempt"] for said in (await one.posts())[0]["answers"]]
+
+    assert list(range(3, 15)) == run(main())
+
+
 def test_retry_after_holds_for_everything_of_its_webhook(settings, run):
     """429 and 503 speak of the system, not of one message; another webhook goes on."""
 
