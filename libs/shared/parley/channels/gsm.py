@@ -143,27 +143,31 @@ def _written(text: str, shift: Shift) -> Sms | None:
     table = _table(shift)
     if not table.keys() >= set(text):
         return None
-    return Sms("gsm", _parts(text, table.__getitem__, _septets(header(0, 1, 1, shift)), _septets(header(0, 2, 1, shift))), shift)
+
+    def septets(some: str) -> bytes:
+        return b"".join(map(table.__getitem__, some))
+
+    return Sms("gsm", _parts(text, septets, _room(header(0, 1, 1, shift)), _room(header(0, 2, 1, shift))), shift)
 
 
-def _septets(head: bytes) -> int:
+def _room(head: bytes) -> int:
     """Septets that a header leaves; it is filled up to a whole one."""
     return (OCTETS - len(head)) * 8 // 7
 
 
-def _utf_16(one: str) -> bytes:
-    return one.encode("utf-16-be", "replace")
+def _utf_16(some: str) -> bytes:
+    return some.encode("utf-16-be", "replace")
 
 
 def _parts(text: str, octets: Callable[[str], bytes], alone: int, room: int) -> tuple[bytes, ...]:
-    whole = b"".join(map(octets, text))
+    whole = octets(text)
     return (whole,) if len(whole) <= alone else tuple(_cut(_units(text, octets, room), room))
 
 
 def _units(text: str, octets: Callable[[str], bytes], room: int) -> Iterator[bytes]:
     """What stays together: all that is read as one character where a part holds it, else each of its own."""
     for cluster in clusters(text):
-        one = b"".join(map(octets, cluster))
+        one = octets(cluster)
         yield from [one] if len(one) <= room else map(octets, cluster)
 
 
