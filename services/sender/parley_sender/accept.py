@@ -61,8 +61,8 @@ def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes
     delivery = replace(delivery, unsubscribe=unsubscribe, route=choice.told)
     try:
         content, links = _with_links(_worded(delivery, law, base), request, secret, base)
-        delivery = replace(delivery, content=content)
-        return replace(delivery, links=links, units=units(content, account), parts=parts(delivery, account))
+        message = Outgoing(request.message_id, address, content, event.time)
+        return replace(delivery, content=content, links=links, units=units(content, account), parts=parts(message, account))
     except (ValueError, KeyError) as error:
         return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"unbuildable: {error.args[0]}")
 
@@ -76,12 +76,11 @@ def _worded(delivery: Delivery, law: Law, base: str) -> Content:
     return wording.marked(delivery.content, ruling, delivery.channel, tenant.languages[0] if tenant else None, link)
 
 
-def parts(delivery: Delivery, account: Account) -> int:
-    """Requests that the message takes. A short text alone is one everywhere; for all else the provider is asked."""
-    content = delivery.content
+def parts(message: Outgoing, account: Account) -> int:
+    """Requests that a message takes over an account. A short text alone is one everywhere; for all else the provider is asked."""
+    content = message.content
     if len(content.text) <= SHORT and not (content.media or content.choices or content.template or content.cards):
         return 1
-    message = Outgoing(delivery.request.message_id, delivery.address, content, delivery.requested_at)
     return len(PROVIDERS[account.provider].build(message, account))
 
 

@@ -12,7 +12,7 @@ import asyncpg
 from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, ErasureRequested, MessageRequested
 from parley.database import Connection
 from parley.step import Arrived, Caused
-from parley_sender import standing
+from parley_sender import remaining, standing
 from parley_sender.accept import Delivery
 from parley_sender.consents import Agreement
 from parley_sender.ledger import stop_reason, stop_status
@@ -38,6 +38,7 @@ async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, no
         data = one.event.data
         if not isinstance(data, ErasureRequested):
             continue
+        await remaining.forget(connection, data.contact_id)
         later = [said.message_id for other in batch[place:] if isinstance(said := other.event.data, MessageRequested)]
         await connection.execute(
             "SELECT FROM queue WHERE contact_id = $1 ORDER BY chain, seq FOR UPDATE", data.contact_id
