@@ -60,14 +60,11 @@ async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime
 
 
 async def leave(connection: Connection, messages: Iterable[UUID], now: datetime) -> Stirred:
-    """Takes messages out whose delivery is not queued any more, but for those that are being called for, and lets the next of their chains in.
-
-    Rows that a lane holds at this moment are passed over: it will meet them again, and do the same.
-    """
+    """Takes messages out whose delivery is not queued any more, but for those that are being called for, and lets the next of their chains in."""
     rows = await connection.fetch(
         """DELETE FROM queue WHERE message_id IN (
                SELECT message_id FROM queue JOIN deliveries USING (message_id) WHERE message_id = ANY($1::uuid[]) AND state <> 'calling' AND status <> 'queued'
-               ORDER BY queue.contact_id, chain, queue.seq FOR UPDATE OF queue SKIP LOCKED) RETURNING contact_id, chain""",
+               ORDER BY queue.contact_id, chain, queue.seq FOR UPDATE OF queue) RETURNING contact_id, chain""",
         list(messages),
     )  # fmt: skip
     return await promote(connection, [(row["contact_id"], row["chain"]) for row in rows], now)
