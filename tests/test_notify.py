@@ -11,10 +11,13 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from parley.contracts import ErasureRequested
+from parley.cursor import Place
 from parley.outside import Guarded, Refused
+from parley.step import Arrived
+from parley_sender import erasing
 from parley_sender.notify import call, rows
 from parley_sender.notify import worker as worker_module
-from parley_sender.notify.noting import forget_of_contact
 from parley_sender.notify.rows import EACH, FAILING, LEASE
 from parley_sender.notify.schedule import GIVEN_UP, LASTING, PAUSES
 from tests.conftest import until
@@ -641,8 +644,9 @@ def test_what_says_more_of_a_person_goes_with_them(settings, run):
         async with hooks(settings) as one:
             await one.make("http://127.0.0.1:1/", "delivery.*", "consent.*")
             await one.happen(event(delivery(), "d"), event(consent(), "c"), event(consent(contact_id=uuid4()), "other"))
-            async with one.context.pool.acquire() as connection:
-                await forget_of_contact(connection, CONTACT)
+            gone = event(ErasureRequested(contact_id=CONTACT, at=NOW))
+            async with one.context.pool.acquire() as connection, connection.transaction():
+                await erasing.erase(connection, [Arrived(gone, Place("t", 0), 0, None)], b"key", NOW)
             return [row["event_id"] for row in await one.posts()]
 
     assert ["d", "other"] == run(main())
