@@ -1,6 +1,7 @@
 """Which account a message leaves through, with values alone: by country, health, price and weight; the same contact keeps the same sender."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -12,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley import config as configuration
+from parley.approved import Form
 from parley.channels.shape import Account
 from parley.config import Config, Tenant
 from parley.contracts import Channel, Content, DeliveryStatus, Envelope, MessageRequested
 from parley.policies import Policies, Policy
 from parley.yamlfile import ConfigError
 from parley_sender import packs
-from parley_sender.accept import accepted, changed
+from parley_sender.accept import accepted, changed, minted
 from parley_sender.law import Law
 from parley_sender.route import choose, way
 
@@ -212,6 +214,39 @@ def test_what_cannot_be_marked_never_leaves():
 
     assert DeliveryStatus.SUPPRESSED is delivery.status
     assert delivery.reason.startswith("unbuildable: the template 'offer' has to have the words")
+
+
+def test_a_template_that_nobody_approved_never_leaves():
+    """With the sentence that says what is wrong with it."""
+    rules = replace(law(account("w", channel=Channel.WHATSAPP)), templates={"w": {"order_shipped": Form(languages=("ko",), body=2)}})
+    content = Content(template={"name": "order_shipped", "language": "ko", "parameters": ("1",)})
+    delivery = taken(rules, channels=("whatsapp",), addresses={Channel.WHATSAPP: SEOUL}, content=content)
+
+    assert (DeliveryStatus.SUPPRESSED, "template: template 'order_shipped': the body has 2 parameters; 1 was given") == (
+        delivery.status,
+        delivery.reason,
+    )
+
+
+def test_links_stand_on_the_tenants_own_domain_and_an_open_has_a_code():
+    """Those of HTML too; the picture has a code that leads nowhere, and only where somebody counts."""
+    rules = law(account("mail", channel=Channel.EMAIL, provider="sendgrid"))
+    rules.config.tenants["acme"] = replace(rules.config.tenants["acme"], links="https://go.acme.example")
+    content = Content(subject="Tea", text="https://a.example", html='<a href="https://b.example">Tea</a>')
+    common = {"channels": ("email",), "addresses": {Channel.EMAIL: "a@b.example"}, "content": content}
+    delivery, plain = taken(rules, campaign="c", **common), taken(rules, **common)
+
+    assert (["https://a.example", "https://b.example", ""], {}) == (list(delivery.links.values()), plain.links)
+    assert f'<a href="https://go.acme.example/l/{list(delivery.links)[1]}">' in delivery.content.html
+    assert ["https://a.example", "https://b.example", ""] == [one.url for one in minted(delivery, T0)]
+
+
+def test_an_sms_is_plainer_where_that_is_asked_for():
+    """After links and law have had their words, and before it is counted."""
+    text = "It\u2019s " + "x" * 100
+    plain, typographic = (taken(law(account("a", provider="twilio", plainer=asked)), content=Content(text=text)) for asked in (True, False))
+
+    assert (("It's", 1), ("It\u2019s", 2)) == ((plain.content.text[:4], plain.units), (typographic.content.text[:4], typographic.units))
 
 
 def test_who_is_told_instead_is_said_at_once():

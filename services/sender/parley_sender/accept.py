@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from parley.channels import PROVIDERS, units
+from parley.channels.plainer import plainly
 from parley.channels.shape import Account, Outgoing
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
 from parley_sender import wording
 from parley_sender.law import Law
-from parley_sender.links import tracked, unsubscription
+from parley_sender.links import base_of, opening, tracked_content, unsubscription
 from parley_sender.route import way
 
 NOWHERE = "none"
@@ -59,12 +60,24 @@ def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes
     delivery = Delivery(request, event.tenant, request.content, due, event.time, event.started_at, account.name, account.channel, address)
     unsubscribe = unsubscription(request.purpose, account.channel, request.message_id, secret)
     delivery = replace(delivery, unsubscribe=unsubscribe, route=choice.told)
+    if (fault := law.fault(request.content.template, account)) is not None:
+        return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"template: {fault}")
     try:
-        content, links = _with_links(_worded(delivery, law, base), request, secret, base)
-        message = Outgoing(request.message_id, address, content, event.time)
-        return replace(delivery, content=content, links=links, units=units(content, account), parts=parts(message, account))
+        return _written(delivery, account, law, secret, base_of(law.config.tenants.get(event.tenant), base))
     except (ValueError, KeyError) as error:
         return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"unbuildable: {error.args[0]}")
+
+
+def _written(delivery: Delivery, account: Account, law: Law, secret: bytes, base: str) -> Delivery:
+    """With its content as it leaves: the words of law, then links, then without typography where that is asked for; and with what that comes to.
+
+    Raises ValueError or KeyError where it cannot be said so.
+    """
+    request = delivery.request
+    content, links = _linked(_worded(delivery, law, base), request, account.channel, secret, base)
+    content = plainly(content, account)
+    message = Outgoing(request.message_id, delivery.address, content, delivery.requested_at)
+    return replace(delivery, content=content, links=links, units=units(content, account), parts=parts(message, account))
 
 
 def _worded(delivery: Delivery, law: Law, base: str) -> Content:
@@ -123,14 +136,10 @@ def minted(delivery: Delivery, at: datetime) -> list[LinkMinted]:
     ]  # fmt: skip
 
 
-def _with_links(content: Content, request: MessageRequested, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
-    """Links are tracked for campaigns: what is said in a conversation is nobody's experiment."""
-    if request.campaign is None or not ("http" in content.text or content.cards):
+def _linked(content: Content, request: MessageRequested, channel: Channel, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
+    """Links are tracked, and opens counted, for campaigns: what is said in a conversation is nobody's experiment. An open has a code and no address."""
+    if request.campaign is None or not ("http" in content.text or content.cards or content.html):
         return content, {}
-    text, links = tracked(content.text, request.message_id, secret, base)
-    cards = []
-    for card in content.cards:
-        url, found = tracked(card.url or "", request.message_id, secret, base, len(links))
-        links |= found
-        cards.append(card.model_copy(update={"url": url or None}))
-    return content.model_copy(update={"text": text, "cards": tuple(cards)}), links
+    content, links = tracked_content(content, request.message_id, secret, base)
+    picture = opening(content, request.campaign, channel, request.message_id, secret)
+    return content, links if picture is None else {**links, picture: ""}

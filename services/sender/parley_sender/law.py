@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from parley import policies
+from parley import approved, policies
+from parley.approved import Approved
 from parley.channels.shape import Account
 from parley.config import Config
-from parley.contracts import Channel, Purpose
+from parley.contracts import Channel, Purpose, Template
 from parley.policies import Policies, Policy
 from parley.settings import Settings
 from parley_sender import hours, packs, rulings, whereabouts
@@ -29,20 +30,21 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class Law:
-    """The policies of all tenants and the packs of all countries."""
+    """The policies of all tenants, the packs of all countries, and the templates that providers have approved."""
 
     config: Config
     policies: Policies
     packs: Packs
+    templates: Approved = field(default_factory=dict)
 
     @classmethod
     def load(cls, config: Config, settings: Settings) -> Law:
-        """Raises `ConfigError` for a broken policies.yaml."""
+        """Raises `ConfigError` for a broken policies.yaml or templates.yaml."""
         found = packs.load()
         policy = policies.load(settings.config, config.tenants, found.all)
         if settings.packs == "off":
             log.warning("PARLEY_PACKS=off: nobody's night is kept, nothing is marked; only for demos and load tests")
-        return cls(config, policy, found if settings.packs == "on" else Packs({}))
+        return cls(config, policy, found if settings.packs == "on" else Packs({}), approved.load(settings.config, config.accounts))
 
     def policy(self, tenant: str) -> Policy:
         return self.policies.of(tenant)
@@ -54,6 +56,10 @@ class Law:
 
     def ruling(self, tenant: str, purpose: Purpose, channel: Channel, where: Whereabouts) -> Ruling:
         return rulings.ruling(self.policy(tenant), self.packs, where, purpose, channel)
+
+    def fault(self, template: Template | None, account: Account) -> str | None:
+        """Why the provider of an account would refuse a template, as a sentence; None where it would not, as far as that is known."""
+        return approved.check(template, account, self.templates)
 
     def of(self, message: Candidate, account: Account, now: datetime) -> tuple[Rules, Ruling]:
         """The rules for a message at `now`."""

@@ -70,7 +70,7 @@ def elsewhere(row: asyncpg.Record, source: Account, law: Law, ill: Collection[st
     others = [one for one in law.config.sending(tenant, channel, source.pool) if one.name != source.name and one.name not in ill]
     country = law.where(tenant, channel, row["address"], row["timezone"]).country
     choice = choose(others, row["contact_id"], country, strategy(law.config, tenant, channel))
-    if choice is None:
+    if choice is None or law.fault(content.template, choice.account) is not None:
         return None
     try:
         message = Outgoing(row["message_id"], row["address"], content, row["requested_at"])
