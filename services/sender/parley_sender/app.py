@@ -8,6 +8,7 @@ from parley_sender import api, lanes_api, screens, settling_api, suppressions_ap
 from parley_sender.clock import Clock
 from parley_sender.depth import Depth
 from parley_sender.engaged import Engaged
+from parley_sender.fallbacks import Fallbacks
 from parley_sender.idempotency import Forget
 from parley_sender.inquiring import Inquiring
 from parley_sender.intake import Intake
@@ -41,7 +42,16 @@ async def build(context: Context) -> Parts:
             *history.routes(context),
         ],
         stages=[stage, Noting(), Engaged()],
-        workers=[Lanes(context, law), Clock(context), Depth(context), Posting(context), outbox, Forget(context), Inquiring(context, law, outbox)],
+        workers=[
+            Lanes(context, law),
+            Clock(context),
+            Depth(context),
+            Posting(context),
+            outbox,
+            Forget(context),
+            Inquiring(context, law, outbox),
+            Fallbacks(context, law, outbox),
+        ],
     )
 
 
