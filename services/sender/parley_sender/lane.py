@@ -26,7 +26,7 @@ from parley_sender.calling import Calling
 from parley_sender.departures import HORIZON, RANK, Departures
 from parley_sender.law import Law
 from parley_sender.ledger import Claimed, Wishes
-from parley_sender.limits import Limits
+from parley_sender.limits import Limits, as_wished
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.queue import Lines, Waiting
 from parley_sender.saying import Saying
@@ -182,7 +182,7 @@ class Lane:
         """What people set while the lane runs."""
         if wishes != self._wishes:
             log.info("lane set otherwise", lane=self.part, paused=wishes.paused, rate=wishes.rate or self.account.rate)
-            self.limits.set(self._departures.pace, self.account, wishes.rate)
+            self.limits.set(self._departures.pace, self.account, wishes.rate, self._now)
             self._departures.changed()
             self._wishes = wishes
 
@@ -276,14 +276,15 @@ class Lane:
             stirred = await standing.promote(connection, chains, now)
             await standing.tell(connection, {part: lines for part, lines in stirred.items() if part != self.part})
             lines = await facts.lines(connection, self.part)
-            sent = await self.limits.history(connection, self.account, now) if not mine else []
+            wished = as_wished(self.account, wishes.rate)
+            sent = await self.limits.history(connection, wished, now) if not mine else []
             said = [*cursor.unpack(pending), *records(changes, now)]
             await ledger.move(connection, self.part, hold, cursor.pack(said))
         self._hold, self._lines = hold, Lines()
         self._lines.known(lines)
         if not mine:
             self._departures.pace = self.limits.pace(
-                self.account, self.part, self._now, [(at - (now.timestamp() - self._now), *rest) for at, *rest in sent]
+                wished, self.part, self._now, [(at - (now.timestamp() - self._now), *rest) for at, *rest in sent]
             )
         self._wishes = Wishes()
         self._heed(wishes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from parley.channels.shape import Account
@@ -46,10 +46,10 @@ class Limits:
             Pairs(*account.pair) if account.pair is not None else None,
         )
 
-    def set(self, pace: Pace, account: Account, rate: str | None) -> None:
+    def set(self, pace: Pace, account: Account, rate: str | None, now: float) -> None:
         """Another rate for a lane while it runs; None for the one in accounts.yaml."""
-        pace.own.rate = (per_second(rate) if rate else account.rate) / account.shares
-        pace.own.window = per(rate) if rate else account.per
+        wished = as_wished(account, rate)
+        pace.own.set(wished.rate / wished.shares, wished.per, now)
 
     async def history(self, connection: Connection, account: Account, now: datetime) -> list[tuple[float, int, str, bool]]:
         """What the lane sent within its longest window, where that is more than a second: those before this process may have sent it. Times are epochs."""
@@ -75,6 +75,11 @@ class Limits:
         for at, units, *_ in sent if limit.per > 1 else [(now, bucket.most, "", False)]:
             if at > now - limit.per:
                 bucket.note(at, units)
+
+
+def as_wished(account: Account, rate: str | None) -> Account:
+    """The account with the rate that people set for it; as it is where they set none."""
+    return replace(account, rate=per_second(rate), per=per(rate)) if rate else account
 
 
 def part_of(account: Account, contact: int) -> str:

@@ -69,6 +69,11 @@ class Bucket:
         self.full_at = max(self.full_at, now - CATCH_UP) + units / speed
         self.note(now, units)
 
+    def set(self, rate: float, window: float, now: float) -> None:
+        """Another rate from now on. What the bucket owes it owes in units: at the new rate they are waited out."""
+        owed = max(0.0, self.full_at - now) * self.rate
+        self.rate, self.window, self.full_at = rate, window, now + owed / rate
+
     def slowed(self, until: float) -> None:
         """The provider asked to slow down: a share of the rate, which grows back from `until` on."""
         share = min(1.0, self.share + GROWTH * max(0.0, until - self.share_at))
