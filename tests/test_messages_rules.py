@@ -15,7 +15,7 @@ from parley_sender.asking import Way, read, requested
 from parley_sender.complaints import Wrong, pointer, unkept
 from parley_sender.idempotency import Asking, digest
 from parley_sender.law import Law
-from parley_sender.making import MOST, Made, items
+from parley_sender.making import MOST, Item, Made, TooMuch, items
 from parley_sender.messages_api import Problem, idempotency_key
 from tests.messaging import BODY, write_accounts
 
@@ -150,13 +150,25 @@ def test_a_batch_shares_what_is_common(way):
     """A message's own fields go before; a mistake in what is common has its place there."""
     body = {"common": {**BODY, "timezone": "x"}, "messages": [{"timezone": "Asia/Seoul"}, {}, {"purpose": "x"}, 5]}
     made = Made(way, "k", NOW, items(body))
-    made.read()
-    assert [None] == list(made.make({}))
+    assert (4, 1) == (len(list(made.read())), len(list(made.make({}))))
 
     assert ["accepted", "refused", "refused", "refused"] == [one["status"] for one in made.told()]
     assert [["/common/timezone"], ["/messages/2/purpose"], ["/messages/3"]] == [
         [error["pointer"] for error in one["errors"]] for one in made.told()[1:]
     ]  # fmt: skip
+
+
+def test_what_the_bus_would_not_take_is_refused(way):
+    """Each message for its size, and all of them together."""
+    cards = {**BODY, "content": {"cards": [{"title": "x" * 500, "text": "y" * 2000}] * 600}}
+    large = Made(way, "k", NOW, [Item(cards), Item(BODY)])
+    many = Made(way, "k", NOW, [Item({**BODY, "content": {"text": "x" * 65_000}})] * 300)
+    assert (2, 2) == (len(list(large.read())), len(list(large.make({}))))
+    assert 300 == len(list(many.read()))
+
+    assert ["refused", "accepted"] == [one["status"] for one in large.told()]
+    with pytest.raises(TooMuch):
+        list(many.make({}))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from parley_sender.outbox import Outbox
 from parley_sender.tell import records
 
 CANCELLED = "cancelled"
+CALLING = "calling"
+"""Why a queued message is not called back: its attempt is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +47,7 @@ async def cancel(context: Context, box: Outbox, tenant: str, message_id: UUID) -
         row = await connection.fetchrow("SELECT status, reason FROM deliveries WHERE message_id = $1", message_id)
     if entry is not None:
         await box.say(entry, said)
-    return Standing(row["status"], row["reason"]) if row is not None else None
+    if row is None:
+        return None
+    calling = row["status"] == DeliveryStatus.QUEUED  # what is queued and could not be dropped
+    return Standing(row["status"], CALLING if calling else row["reason"])

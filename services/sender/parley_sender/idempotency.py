@@ -83,12 +83,13 @@ async def answered(pool: Pool, asking: Asking) -> Answer | None:
 
 async def claim(pool: Pool, asking: Asking, answer: Answer, records: Sequence[Record], now: datetime) -> int | None:
     """Makes this the request of its key, with its answer and its events; gives the number of the outbox entry. None: the key is somebody's already."""
+    packed = await asyncio.to_thread(cursor.pack, records)  # a batch takes long enough for lanes to notice
     number: int | None = await pool.fetchval(
         """WITH mine AS (
                INSERT INTO requests (tenant, key, digest, status, answer, location, asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
                ON CONFLICT DO NOTHING RETURNING 1
            ) INSERT INTO outbox (records) SELECT $8::bytea FROM mine RETURNING seq""",
-        asking.tenant, asking.key, asking.digest, answer.status, answer.body, answer.location, now, cursor.pack(records),
+        asking.tenant, asking.key, asking.digest, answer.status, answer.body, answer.location, now, packed,
     )  # fmt: skip
     return number
 

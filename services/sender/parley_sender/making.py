@@ -71,34 +71,40 @@ class Made:
     _texts: Texts = field(default_factory=lambda: Texts(LARGEST))
     _size: int = 0
 
-    def read(self) -> None:
-        """Reads every message."""
+    def read(self) -> Iterator[None]:
+        """Reads the messages, one a step, for others may want their turn meanwhile."""
         for place, item in enumerate(self.items):
             try:
                 self.asked[place] = asked = read(item.body)
                 self._contacts[place] = reached(asked, self.way.tenant)[0]
             except Wrong as wrong:
                 self._refuse(place, wrong)
+            yield
 
     def without_addresses(self) -> list[UUID]:
         """The contacts that come without an address."""
         return list({self._contacts[place] for place, asked in self.asked.items() if place in self._contacts and not asked.to.addresses})
 
     def make(self, known: Mapping[UUID, Mapping[Channel, str]]) -> Iterator[None]:
-        """Makes the messages, one a step, for others may want their turn meanwhile. `known`: addresses of those who come without. Raises `TooMuch`."""
+        """Makes what was read, one a step. `known`: addresses of those who come without. Raises `TooMuch`."""
         for place, contact in self._contacts.items():
-            asked = self.asked[place]
             try:
-                event = requested(asked, self._id(place), {} if asked.to.addresses else known.get(contact, {}), self.way, self._texts, self.now)
+                self._make(place, known.get(contact, {}))
             except Wrong as wrong:
                 self._refuse(place, wrong)
-            else:
-                self.events[place] = event
-                self.records.append(wire.encode(event))
-                self._size += len(self.records[-1][3])
-                if self._size > TOGETHER:
-                    raise TooMuch
             yield
+
+    def _make(self, place: int, known: Mapping[Channel, str]) -> None:
+        asked = self.asked[place]
+        event = requested(asked, self._id(place), {} if asked.to.addresses else known, self.way, self._texts, self.now)
+        record = wire.encode(event)
+        if (size := len(record[3])) > LARGEST:
+            raise Wrong([Complaint("", f"The message has {size} bytes; the bus takes {LARGEST} of one.")])
+        self._size += size
+        if self._size > TOGETHER:
+            raise TooMuch
+        self.events[place] = event
+        self.records.append(record)
 
     def told(self) -> list[dict[str, Any]]:
         """What became of each, in their order."""

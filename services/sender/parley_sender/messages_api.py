@@ -144,12 +144,10 @@ class Messages:
         settings = self.context.settings
         way = Way(key.tenant, self.law, settings.secret.get_secret_value().encode(), settings.links.rstrip("/"))
         made = Made(way, asking.identity, self.context.clock(), found)
-        made.read()
+        await _breathing(made.read())
         known = await self._known(key.tenant, made.without_addresses())
         try:
-            for place, _ in enumerate(made.make(known)):
-                if place % BREATH == BREATH - 1:
-                    await asyncio.sleep(0)
+            await _breathing(made.make(known))
         except TooMuch as error:
             raise Problem(413, f"Filled in, the messages have more than {TOGETHER} bytes together: send fewer at a time.") from error
         return made
@@ -188,6 +186,12 @@ def idempotency_key(header: str) -> str:
             400, "Send `Idempotency-Key`, 1 to 200 visible ASCII characters, new for each request and the same for its repeats: a UUID, for example."
         )
     return key
+
+
+async def _breathing(steps: Iterable[None]) -> None:
+    for place, _ in enumerate(steps):
+        if place % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
 
 
 def _unprocessable(detail: str, complaints: Iterable[Complaint]) -> Problem:

@@ -60,20 +60,25 @@ class Outbox:
     async def run(self, stopping: asyncio.Event) -> None:
         """Says what waits until the stop."""
         while not stopping.is_set():
-            self._wake.clear()
             try:
-                while await self.sweep():
-                    pass
-                self._behind = self.full = False
+                await self._empty()
             except AWAY as error:
                 log.warning("events of requests wait for the bus", cause=f"{type(error).__name__}: {error}")
                 self._behind = True
                 await self._measure()
-                self._wake.clear()
+                self._wake.clear()  # not at once again
             waits = [asyncio.create_task(stopping.wait()), asyncio.create_task(self._wake.wait())]
             await asyncio.wait(waits, timeout=EVERY, return_when=asyncio.FIRST_COMPLETED)
             for one in waits:
                 one.cancel()
+
+    async def _empty(self) -> None:
+        """Says entries until none is left; what was put there for the worker meanwhile is among them, so that nothing newer goes past it."""
+        while True:
+            self._wake.clear()
+            if not await self.sweep() and not self._wake.is_set():
+                self._behind = self.full = False
+                return
 
     async def sweep(self) -> bool:
         """Says the oldest entries that are nobody else's; False when there are none. Raises `BusUnavailable`, and what the database raises."""
