@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parley.channels import gsm, nationals, smpp, text, twilio
 from parley.channels.graphemes import border, clusters
 from parley.contracts import Content
-from tests.test_channel_smpp import ACCOUNT, outgoing, theirs
+from tests.test_channel_smpp import ACCOUNT, outgoing, pdu, read, theirs
 
 FAMILY, FLAG, KEYCAP, THUMB = "👨‍👩‍👧‍👦", "🇰🇷", "1️⃣", "👍🏽"
 JAMO, MARKED = "각", "ẹ́"
@@ -125,7 +125,7 @@ def test_national_tables_never_cost(words, alphabets):
 
 
 def test_an_operator_that_takes_turkish_is_told_so():
-    """Both tables stand in the header of each part, beside the number of the part; another library reads the text."""
+    """Both tables stand in the header of each part, beside the number of the part; another library reads the text, and so do we where a customer writes so."""
     words = "Şu güzel çay İstanbul'dan geldi, ığğşç [şehir] " * 5
     account = replace(ACCOUNT, alphabets=("es", "tr"))
     sent = [theirs(one.body) for one in smpp.build(outgoing(words), account)]
@@ -135,7 +135,20 @@ def test_an_operator_that_takes_turkish_is_told_so():
 
     assert [gsm.header(heads[0][3], 2, place, shift) for place in (1, 2)] == heads and {0x40} == {one.esm_class & 0x40 for one in sent}
     assert words == b"".join(body[body[0] + 1 :] for body in bodies).decode(f"gsm23.038-{shift.locking}-{shift.single}")
+    back = [read(pdu(esm_class=one.esm_class, data_coding=one.data_coding, short_message=one.short_message))[0] for one in sent]
+
+    assert words == smpp.join(back).text
     assert (2, 4) == (smpp.counted(Content(text=words), account), smpp.segments(Content(text=words)))
+
+
+@given(st.sampled_from(list(nationals.NUMBERS)), st.sampled_from(list(nationals.NUMBERS)), st.binary(max_size=60))
+def test_any_octets_in_national_tables_are_read(locking, single, octets):
+    """Septets are read as another library reads them; a table that nobody knows, and what is no septet, cost no letter."""
+    coding = nationals.NUMBERS[locking] << 8 | nationals.NUMBERS[single] << 16
+    septets = bytes(one for one in octets if one in _known(locking) and one != gsm.ESCAPE)
+
+    assert text.storable(septets.decode(f"gsm23.038-{nationals.NUMBERS[locking]}-0")) == gsm.decoded(septets, coding)
+    assert len(octets.replace(b"\x1b", b"")) == len(gsm.decoded(octets, coding)) and gsm.decoded(octets, 0xEE00) == gsm.decoded(octets, 0)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +157,11 @@ def test_an_operator_that_takes_turkish_is_told_so():
 def test_what_a_header_leaves(shift, alone, part):
     """155 septets with one national table in one message, as operators say; 149 a part."""
     assert (alone, part) == tuple((140 - len(gsm.header(1, total, 1, shift))) * 8 // 7 for total in (1, 2))
+
+
+def _known(language: str) -> set[int]:
+    """The places of a locking table on which both libraries agree."""
+    return {place for place in nationals.locking(language, gsm.TABLE) or range(128) if (language, place) not in KNOWN_SLIPS}
 
 
 def _read(octets: bytes, alphabet: str) -> str:

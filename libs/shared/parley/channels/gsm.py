@@ -84,14 +84,15 @@ def segments(text: str, alphabets: Iterable[str] = ()) -> int:
 
 
 def decoded(body: bytes, coding: int) -> str | None:
-    """The text of octets under a data_coding; None where they are no text, or of an alphabet that nobody knows. Never raises."""
+    """The text of octets under a data_coding (see `shifted`); None where they are no text, or of an alphabet that nobody knows. Never raises."""
+    shift, coding = Shift(coding >> 8 & 0xFF, coding >> 16 & 0xFF), coding & 0xFF
     codec = CODECS.get(coding)
     if codec is None:
         group = _group(coding)
         if group is None:
             return None
         if group == "gsm":
-            return storable(_of_gsm(body))
+            return storable(_of_gsm(body, shift))
         codec = "utf-16-be"
     if codec == "utf-16-be":
         body = body[: len(body) // 2 * 2]
@@ -99,19 +100,20 @@ def decoded(body: bytes, coding: int) -> str | None:
 
 
 def headed(body: bytes) -> tuple[Header | None, bytes]:
-    """The user data header that the octets begin with, as far as it speaks of concatenation, and the rest. A header that lies about its length is none."""
-    if not body or 1 + body[0] > len(body):
-        return None, body
-    end, place, found = 1 + body[0], 1, None
-    while place + 2 <= end:
-        element, length = body[place], body[place + 1]
-        value = body[place + 2 : min(place + 2 + length, end)]
+    """What the user data header that the octets begin with says of concatenation, and the rest. A header that lies about its length is none."""
+    found, (elements, rest) = None, _elements(body)
+    for element, value in elements:
         if element == 0x00 and len(value) == 3:
             found = Header(f"8:{value[0]}", value[1], value[2])
         elif element == 0x08 and len(value) == 4:
             found = Header(f"16:{int.from_bytes(value[:2], 'big')}", value[2], value[3])
-        place += 2 + length
-    return found, body[end:]
+    return found, rest
+
+
+def shifted(body: bytes, coding: int) -> int:
+    """The data_coding, with the national tables that the user data header names in the two octets above it."""
+    known = {element: value[0] for element, value in _elements(body)[0] if len(value) == 1 and value[0] in nationals.NUMBERS.values()}
+    return coding | known.get(0x25, 0) << 8 | known.get(0x24, 0) << 16
 
 
 def header(reference: int, total: int, number: int, shift: Shift = Shift()) -> bytes:
@@ -129,11 +131,10 @@ def _shifts(number: int) -> Iterator[Shift]:
 @cache
 def _table(shift: Shift) -> Mapping[str, bytes]:
     """The octets of each character; empty where there is no such locking table. Of two places the shorter counts, then the first."""
-    languages = {number: one for one, number in nationals.NUMBERS.items()}
-    basic = nationals.locking(languages[shift.locking], TABLE) if shift.locking else dict(enumerate(TABLE))
-    if basic is None:
+    basic, behind = _read_by(shift)
+    if shift.locking and not basic:
         return {}
-    behind = nationals.single(languages[shift.single]) if shift.single else EXTENSION
+    basic = basic or dict(enumerate(TABLE))
     found = {behind[place]: bytes([ESCAPE, place]) for place in sorted(behind, reverse=True)}
     return found | {basic[place]: bytes([place]) for place in sorted(basic, reverse=True) if place != ESCAPE}
 
@@ -197,15 +198,35 @@ def _group(coding: int) -> Alphabet | None:
     return None
 
 
-def _of_gsm(body: bytes) -> str:
+def _elements(body: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """The elements of the user data header, and what stands behind it."""
+    if not body or 1 + body[0] > len(body):
+        return [], body
+    end, place, found = 1 + body[0], 1, []
+    while place + 2 <= end:
+        element, length = body[place], body[place + 1]
+        found.append((element, body[place + 2 : min(place + 2 + length, end)]))
+        place += 2 + length
+    return found, body[end:]
+
+
+def _of_gsm(body: bytes, shift: Shift) -> str:
     """What stands behind an escape and is no extension is read from the basic table (TS 23.038); what is no septet, as Latin-1: some send it so."""
+    basic, behind = _read_by(shift)
     found: list[str] = []
     escaped = False
     for octet in body:
         if octet == ESCAPE:
             escaped = True
             continue
-        basic = TABLE[octet] if octet < 0x80 else chr(octet)
-        found.append(EXTENSION.get(octet, basic) if escaped else basic)
+        plain = basic.get(octet, TABLE[octet]) if octet < 0x80 else chr(octet)
+        found.append(behind.get(octet, plain) if escaped else plain)
         escaped = False
     return "".join(found)
+
+
+def _read_by(shift: Shift) -> tuple[Mapping[int, str], Mapping[int, str]]:
+    """The characters in the locking table, as far as there are any of its own, and those behind an escape."""
+    languages = {number: one for one, number in nationals.NUMBERS.items()}
+    basic = nationals.locking(languages[shift.locking], TABLE) if shift.locking in languages else None
+    return basic or {}, nationals.single(languages[shift.single]) if shift.single in languages else EXTENSION

@@ -193,6 +193,7 @@ def _code(text: str | None, network: bytes) -> str | None:
 
 def _message(told: Delivered, delivery: str, connection: str, account: Account) -> list[Item]:
     head, body = gsm.headed(told.text) if told.esm_class & wire.UDH else (_sar(told), told.text)
+    coding = gsm.shifted(told.text, told.coding) if told.esm_class & wire.UDH else told.coding
     if head is not None and not 1 <= head.number <= head.total:
         head = None
     sender, recipient = _address(told.source), _address(told.destination)
@@ -201,12 +202,12 @@ def _message(told: Delivered, delivery: str, connection: str, account: Account) 
     words = _digest(sender, recipient, told.coding, head, body)
     provider_id = f"{_digest(delivery)}{words}"
     if head is None or head.total == 1:
-        found = _read(account.channel, sender, recipient, provider_id, body, told.coding)
+        found = _read(account.channel, sender, recipient, provider_id, body, coding)
         piece = Piece(words, connection)
     else:
         found = Received(account.channel, sender, provider_id, "text", recipient=recipient)
         whole = _digest(sender, recipient, head.reference, head.total)
-        piece = Piece(words, connection, whole, head.total, head.number, body, told.coding)
+        piece = Piece(words, connection, whole, head.total, head.number, body, coding)
     return [replace(found, piece=piece)]
 
 
