@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -20,7 +21,8 @@ from parley.contracts import Purpose
 from parley.database import Connection
 from parley.failures import Outcome
 from parley.service import Context
-from parley_sender import facts, ledger, picking, standing
+from parley_sender import facts, ledger, picking, rerouting, standing
+from parley_sender.breaker import Breaker
 from parley_sender.call import Calls
 from parley_sender.calling import Calling
 from parley_sender.departures import HORIZON, RANK, Departures
@@ -30,6 +32,7 @@ from parley_sender.limits import Limits, as_wished
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.queue import Lines, Waiting
 from parley_sender.saying import Saying
+from parley_sender.standing import Stirred
 from parley_sender.tell import records
 
 log = structlog.get_logger()
@@ -40,6 +43,8 @@ IDLE = 0.5
 """Seconds after which a lane looks whether there is something to do, when nobody told it of anything."""
 GATHER = 0.004
 """Seconds that a turn waits for more calls to end, so that a busy lane records many at once."""
+REROUTE, MOVED = 0.5, 500
+"""Seconds between two moves of messages away from an open circuit, and how many move at once."""
 LOOK, WHOLE = 5.0, 60.0
 """Seconds after which lines are read again from where they stood that long ago (what was committed late stands before what was read), and from their beginning."""
 
@@ -63,6 +68,10 @@ class Lane:
     _unknown: set[int] = field(default_factory=set)
     _looked: tuple[float, dict[int, int]] = (0.0, {})
     _whole_at: float = 0.0
+    _turned_at: float = 0.0
+    _breaker: Breaker = field(default_factory=Breaker)
+    _moved: dict[int, int] = field(default_factory=dict)
+    _move_at: float = 0.0
     _calls: dict[UUID, tuple[Claimed, asyncio.Task[None] | None]] = field(default_factory=dict)
     _over: list[tuple[Finished, Claimed]] = field(default_factory=list)
     _departures: Departures = field(init=False)
@@ -81,8 +90,10 @@ class Lane:
     # --- what others tell it ---------------------------------------------------------------------------------------------------------
 
     def stirred(self, lines: Iterable[int] | None) -> None:
-        """Something came to stand in these lines, or in any."""
+        """Something came to stand in these lines, or in any; or (None) people set the lane otherwise, which the next turn heeds."""
         self._unknown.update(self._lines.stirred(lines))
+        if lines is None:
+            self._turned_at = -LOOK
         self.wake.set()
 
     def stopped(self, contact: UUID) -> None:
@@ -121,8 +132,9 @@ class Lane:
         self.wake.clear()
         self._look_again()
         claiming = claiming and self._may_claim()
-        if not self._over and not (claiming and (self._unknown or not self._lines.idle)) and self._looked[0] < self._now:
+        if not self._over and not (claiming and (self._unknown or not self._lines.idle)) and not self._due():
             return
+        self._turned_at = self._now
         over, now = self._over[:], self.context.clock()
         hold = ledger.Hold(self._hold.fence, self._hold.turn + 1)
         async with self.context.pool.acquire() as connection, connection.transaction():
@@ -142,11 +154,15 @@ class Lane:
             others = {part: lines for part, lines in mine.items() if part != self.part}
             await standing.tell(connection, others)
             said = records([*changes, *stopped, *held], now)
-            await ledger.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]))
+            elsewhere = await self._rerouted(connection, now)
+            await standing.tell(connection, elsewhere)
+            await ledger.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]), self._breaker.until)
         self._hold = hold
         del self._over[: len(over)]
         self._lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
         self.stirred(mine.get(self.part, ()))
+        if elsewhere:
+            self._lines.reread(dict.fromkeys(self._lines.lines, 0))
         for one in claimed:
             self._calls[one.message_id] = one, None
         owed = {one.message_id for one in taken if one.owed}
@@ -154,12 +170,17 @@ class Lane:
         self._observe(over)
         await self._saying.say(said)
 
+    def _due(self) -> bool:
+        """Whether a turn is due though nothing happened: people may have set the lane otherwise, or what waits may take another way."""
+        broken = self._breaker.opens_until(self.context.clock()) is not None and self._now >= self._move_at
+        return broken or self._now >= self._turned_at + LOOK
+
     async def _taken(self, connection: Connection) -> list[Waiting]:
         """The next messages in fair order, as many as there is room for: what is urgent finds room also where the rest has none."""
         if self._unknown:
             self._lines.known(await facts.lines(connection, self.part, self._unknown))
             self._unknown.clear()
-        room = CONCURRENCY - len(self._calls)
+        room = self._room()
         ahead = self._departures.pace.ahead(self._now, HORIZON)
         await picking.read(connection, self._lines, min(room, ahead))
         found: list[Waiting] = []
@@ -172,7 +193,19 @@ class Lane:
     def _may_claim(self) -> bool:
         """A lane whose bind is not there, or from which nothing may leave soon, claims nothing: its messages wait, and no attempt is spent."""
         soon = self._departures.pace.at(1, self._now) <= self._now + HORIZON
-        return soon and self.clients.binds.ready(self.account) and len(self._calls) < CONCURRENCY
+        return soon and self.clients.binds.ready(self.account) and self._room() > 0
+
+    def _room(self) -> int:
+        """How many messages may be claimed. Of a circuit that is half open it is one, when nothing else is under way: the trial."""
+        allowed = self._breaker.room(self.context.clock())
+        return CONCURRENCY - len(self._calls) if allowed is None else 0 if self._calls else allowed
+
+    async def _rerouted(self, connection: Connection, now: datetime) -> Stirred:
+        """While the circuit is open, what waits here and has another way takes it, some of it each second."""
+        if self._breaker.opens_until(now) is None or self._now < self._move_at:
+            return {}
+        self._move_at = self._now + REROUTE
+        return await rerouting.move(connection, self.part, self.law, now, MOVED, self._moved)
 
     def _wait_to(self, address: str, first: bool) -> float:
         """Seconds until something may leave to an address."""
@@ -202,10 +235,12 @@ class Lane:
 
     def _go(self, one: Claimed) -> None:
         """The message's moment has come."""
+        self._breaker.leaves(self.context.clock())
         self._calls[one.message_id] = one, asyncio.create_task(self._call(one))
 
     def _stay(self, one: Claimed) -> None:
         """It was not called for after all: the next turn puts it back where it stood."""
+        self._breaker.stayed()
         now = self.context.clock()
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
 
@@ -213,7 +248,7 @@ class Lane:
         """Calls, and hands the end of it to the next turn."""
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
-        self._answered(outcome)
+        self._answered(outcome, called_at)
         ended_at = self.context.clock()
         if outcome.kind == "accepted" and one.started_at is not None:
             self.context.metrics.end_to_end_seconds.labels(one.purpose.value).observe((ended_at - one.started_at).total_seconds())
@@ -224,8 +259,9 @@ class Lane:
         self._calls.pop(one.message_id, None)
         self.wake.set()
 
-    def _answered(self, outcome: Outcome) -> None:
+    def _answered(self, outcome: Outcome, called_at: datetime) -> None:
         """What the provider's answer says of the lane as a whole."""
+        self._judged(outcome, called_at)
         if outcome.kind == "throttled" and outcome.scope != "recipient":
             self._departures.pace.throttled(self._now, outcome.retry_after.total_seconds() if outcome.retry_after else None)
             self._departures.changed()
@@ -233,6 +269,18 @@ class Lane:
             log.error("the provider refuses the account; the lane pauses", lane=self.part, seconds=ACCOUNT_PAUSE.total_seconds())
             self._departures.pace.pause(self._now + ACCOUNT_PAUSE.total_seconds())
             self._departures.changed()
+
+    def _judged(self, outcome: Outcome, called_at: datetime) -> None:
+        """What it says of the circuit. While that is open nothing leaves, and what is claimed goes back."""
+        now, before = self.context.clock(), self._breaker.until
+        self._breaker.note(outcome, now, called_at)
+        if self._breaker.until == before:
+            return
+        until = self._breaker.opens_until(now)
+        log.warning("circuit open" if until else "circuit closed", lane=self.part, until=until and until.isoformat())
+        if until is not None:
+            self._departures.pace.pause(self._now + (until - now).total_seconds())
+        self._departures.changed()
 
     def _observe(self, over: Sequence[tuple[Finished, Claimed]]) -> None:
         counts: dict[str, int] = {}
@@ -264,7 +312,7 @@ class Lane:
         now = self.context.clock()
         await self._saying.silence()
         async with self.context.pool.acquire() as connection, connection.transaction():
-            found, pending, wishes = await ledger.standing(connection, self.part)
+            found, pending, wishes, broken = await ledger.standing(connection, self.part)
             mine = self._hold is not None and found.fence == self._hold.fence
             hold = ledger.Hold(found.fence if mine else found.fence + 1, found.turn + 1)
             if not mine:
@@ -279,12 +327,13 @@ class Lane:
             wished = as_wished(self.account, wishes.rate)
             sent = await self.limits.history(connection, wished, now) if not mine else []
             said = [*cursor.unpack(pending), *records(changes, now)]
-            await ledger.move(connection, self.part, hold, cursor.pack(said))
+            self._breaker = self._breaker if mine else Breaker(broken)
+            await ledger.move(connection, self.part, hold, cursor.pack(said), self._breaker.until)
         self._hold, self._lines = hold, Lines()
         self._lines.known(lines)
         if not mine:
             self._departures.pace = self.limits.pace(
-                wished, self.part, self._now, [(at - (now.timestamp() - self._now), *rest) for at, *rest in sent]
+                wished, self.part, self._now, [(at - (now.timestamp() - self._now), units, to, first) for at, units, to, first in sent]
             )
         self._wishes = Wishes()
         self._heed(wishes)

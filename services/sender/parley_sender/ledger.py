@@ -83,12 +83,12 @@ Ended = tuple[list[Changed], list[Chain]]
 """What changed, and the chains whose next message may come to stand in line."""
 
 
-async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes]:
-    """The lane's row, made when there is none, locked: whose it was, the events of its last turn, what people set."""
+async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes, datetime | None]:
+    """The lane's row, made when there is none, locked: whose it was, the events of its last turn, what people set, until when its circuit is open."""
     await connection.execute("INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING", part)
-    row = await connection.fetchrow("SELECT fence, turn, pending, paused_by, rate FROM lanes WHERE lane = $1 FOR UPDATE", part)
+    row = await connection.fetchrow("SELECT fence, turn, pending, paused_by, rate, broken_until FROM lanes WHERE lane = $1 FOR UPDATE", part)
     assert row is not None
-    return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row)
+    return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row), row["broken_until"]
 
 
 async def keep(connection: Connection, part: str, hold: Hold) -> Wishes:
@@ -105,11 +105,12 @@ def _wishes(row: asyncpg.Record) -> Wishes:
     return Wishes(row["paused_by"] is not None, row["rate"])
 
 
-async def move(connection: Connection, part: str, hold: Hold, pending: bytes) -> None:
-    """Notes the hold and the events to publish."""
+async def move(connection: Connection, part: str, hold: Hold, pending: bytes, broken_until: datetime | None) -> None:
+    """Notes the hold, the events to publish, and until when the circuit is open."""
     await connection.execute(
-        "UPDATE lanes SET fence = $2, turn = $3, pending = $4, moved_at = now() WHERE lane = $1", part, hold.fence, hold.turn, pending
-    )
+        "UPDATE lanes SET fence = $2, turn = $3, pending = $4, broken_until = $5, moved_at = now() WHERE lane = $1",
+        part, hold.fence, hold.turn, pending, broken_until,
+    )  # fmt: skip
 
 
 async def claim(connection: Connection, going: Sequence[Asked], gates: Mapping[UUID, Mapping[str, Any]], hold: Hold, now: datetime) -> list[Claimed]:
@@ -140,7 +141,8 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
         return [], []
     rows = await connection.fetch(
         f"""WITH gone AS (DELETE FROM queue USING unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason)
-                          WHERE message_id = id AND state <> 'calling' RETURNING message_id AS id, chain, attempt AS tries, doubt, queue.parts_done AS done, status AS fate, reason AS why)
+                          WHERE message_id = id AND state <> 'calling'
+                          RETURNING message_id AS id, chain, attempt AS tries, doubt, queue.parts_done AS done, status AS fate, reason AS why)
             UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
             FROM gone WHERE message_id = id AND deliveries.status = 'queued' RETURNING {_qualified()}, chain""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
@@ -330,15 +332,30 @@ async def _write(connection: Connection, changes: Sequence[Changed], calls: Mapp
     for change in changes:
         call, after = calls[change.row["message_id"]]
         called = call.called_at if call.outcome is not None else None
+        told = (call.outcome.price, call.outcome.currency, call.outcome.segments) if call.outcome is not None else (None, None, None)
         rows.append(
-            (call.message_id, change.status, change.reason, after.due_at, change.attempt, after.failures, call.parts_done, change.provider_id, called)
+            (
+                call.message_id,
+                change.status,
+                change.reason,
+                after.due_at,
+                change.attempt,
+                after.failures,
+                call.parts_done,
+                change.provider_id,
+                called,
+                *told,
+            )
         )
     if rows:
         await connection.execute(
             "UPDATE deliveries SET status = new.status, reason = new.reason, due_at = new.due_at, attempt = new.attempt, failures = new.failures,"
-            " parts_done = new.parts_done, provider_id = new.provider_id, called_at = coalesce(called, called_at), changed_at = now()"
-            " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::text[], $9::timestamptz[])"
-            " AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id, called) WHERE message_id = id",
+            " parts_done = new.parts_done, provider_id = new.provider_id, called_at = coalesce(called, called_at),"
+            " price = coalesce(new.price, deliveries.price), currency = coalesce(new.currency, deliveries.currency),"
+            " told_segments = coalesce(new.told, told_segments), changed_at = now()"
+            " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::text[], $9::timestamptz[],"
+            " $10::numeric[], $11::text[], $12::int[])"
+            " AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id, called, price, currency, told) WHERE message_id = id",
             *zip(*rows, strict=True),
         )
 
