@@ -410,31 +410,32 @@ events = st.lists(st.sampled_from(["delivered", "read", "failed", "turn", "time"
 
 @pytest.mark.stack
 def test_no_order_of_events_tells_it_twice(settings, tmp_path):
-    """Whatever receipts come when, however often it is looked at: told elsewhere at most once, and exactly where a look found it due and not arrived."""
+    """Whatever receipts come when, however often it is looked at: at most once, surely where a look found it due, and never where it was not."""
 
     async def main(one):
         loop = asyncio.get_running_loop()
-        found: list[tuple[object, object]] = []
+        found: list[tuple[bool, bool, int]] = []
 
         async def play(order: list[str]) -> None:
-            number, ahead, status, told = await one.sent(), timedelta(seconds=1), "sent", False
+            number, ahead, status, may, must = await one.sent(), timedelta(seconds=1), "sent", False, False
             for what in order:
                 if what == "time":
                     ahead += AFTER
                 elif what == "turn":
                     await one.turn(ahead)
-                    told = told or status == "failed" or (status == "sent" and ahead > AFTER)
+                    must = must or status == "failed" or (status == "sent" and ahead > AFTER)
                 else:
                     await one.receive(number, what)
                     status = max(status, what, key=["sent", "failed", "delivered", "read"].index)
-            found.append(([("sms", "number")] if told else [], await one.followers(number)))
+                    may = may or status == "failed"  # the sender's own worker may look before the next event
+            found.append((may, must, len(await one.followers(number))))
 
         @profile(max_examples=25)
         @given(events)
         def plays(order: list[str]) -> None:
             asyncio.run_coroutine_threadsafe(play(order), loop).result(60)
-            wanted, was = found[-1]
-            assert wanted == was, order
+            may, must, count = found[-1]
+            assert int(must) <= count <= int(may or must), order
 
         await asyncio.to_thread(plays)
         return len(found)
