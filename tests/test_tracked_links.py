@@ -16,7 +16,7 @@ from parley_sender.links import base_of, code, opening, tracked_content, tracked
 MESSAGE, SECRET, BASE = UUID(int=7), b"s", "https://go.acme.example"
 
 
-def coded(place: int) -> str:
+def coded(place: int | str) -> str:
     return code(SECRET, MESSAGE, place)
 
 
@@ -45,14 +45,23 @@ def test_what_no_person_follows_stays(html):
 
 
 def test_every_part_has_links_of_its_own():
-    """Text, cards and HTML, in this order, each link with its own place and code."""
-    content = Content(
-        text="https://x.example/1", cards=(Card(title="a", url="https://x.example/2"), Card(title="b")), html='<a href="https://x.example/1">'
-    )
+    """Text, cards and HTML, in this order, each link with its own place and code; at the end of the HTML the picture that counts an open."""
+    html = '<body><a href="https://x.example/1"></body>'
+    content = Content(text="https://x.example/1", cards=(Card(title="a", url="https://x.example/2"), Card(title="b")), html=html)
     found, links = tracked_content(content, MESSAGE, SECRET, BASE)
 
     assert [f"https://x.example/{place}" for place in (1, 2, 1)] == list(links.values()) and [coded(place) for place in (0, 1, 2)] == list(links)
-    assert [f"{BASE}/l/{coded(place)}" for place in (0, 1, 2)] == [found.text, found.cards[0].url, found.html[9:-2]] and found.cards[1].url is None
+    picture = f'<img src="{BASE}/o/{coded("open")}.gif" width="1" height="1" alt="" style="border:0">'
+
+    assert [f"{BASE}/l/{coded(place)}" for place in (0, 1)] == [found.text, found.cards[0].url] and found.cards[1].url is None
+    assert f'<body><a href="{BASE}/l/{coded(2)}">{picture}</body>' == found.html
+
+
+@pytest.mark.parametrize("content", [Content(html="x" * 262_100), Content(text="http://x " * 7000)])
+def test_a_message_that_its_links_make_too_long_is_refused(content):
+    """Else it could be queued and never be read again."""
+    with pytest.raises(ValueError, match="with its tracked links it has"):
+        tracked_content(content, MESSAGE, SECRET, BASE)
 
 
 @given(st.uuids(), st.uuids())

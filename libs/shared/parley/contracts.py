@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Str
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=65_536)]
+MOST_HTML = 262_144
+"""Characters of an e-mail's HTML."""
 
 
 class Channel(StrEnum):
@@ -137,7 +139,7 @@ class Content(Frozen):
 
     text: Text = ""
     subject: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
-    html: Annotated[str, StringConstraints(min_length=1, max_length=262_144)] | None = None
+    html: Annotated[str, StringConstraints(min_length=1, max_length=MOST_HTML)] | None = None
     media: tuple[Media, ...] = ()
     choices: tuple[Choice, ...] = ()
     template: Template | None = None

@@ -7,9 +7,10 @@ import re
 from typing import Literal
 from uuid import UUID
 
-from parley.channels.htmltext import REST, attributes
+from parley.channels.htmltext import REST, attributes, within
+from parley.channels.text import MAX_TEXT
 from parley.config import Tenant
-from parley.contracts import Channel, Content, Purpose
+from parley.contracts import MOST_HTML, Channel, Content, Purpose
 
 LENGTH = 12
 """Characters of a code: 71 bits."""
@@ -17,6 +18,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 """RFC 3986 in ASCII: in Korean a particle follows an address without a blank."""
 _CLOSING = ".,!?;:'\")]"
+PICTURE = '<img src="{}" width="1" height="1" alt="" style="border:0">'
+"""Seen by nobody, and read aloud to nobody."""
 _ANCHOR = re.compile(rf"<a\s{REST}", re.IGNORECASE)
 
 
@@ -72,7 +75,10 @@ def tracked_html(html: str, message_id: UUID, secret: bytes, base: str, first: i
 
 
 def tracked_content(content: Content, message_id: UUID, secret: bytes, base: str) -> tuple[Content, dict[str, str]]:
-    """The message with every link tracked: of its text, its cards and its HTML, in this order."""
+    """The message with every link tracked, of its text, its cards and its HTML, in this order; and in HTML with the picture by which an open is counted.
+
+    Raises `ValueError` where that makes it too long.
+    """
     text, links = tracked(content.text, message_id, secret, base)
     cards = []
     for card in content.cards:
@@ -83,6 +89,10 @@ def tracked_content(content: Content, message_id: UUID, secret: bytes, base: str
     if html is not None:
         html, found = tracked_html(html, message_id, secret, base, len(links))
         links |= found
+        html = within(html, PICTURE.format(f"{base}/o/{code(secret, message_id, 'open')}.gif"))
+    for said, most in ((text, MAX_TEXT), (html or "", MOST_HTML)):
+        if len(said) > most:
+            raise ValueError(f"a message may have {most} characters; with its tracked links it has {len(said)}")
     return content.model_copy(update={"text": text, "cards": tuple(cards), "html": html}), links
 
 

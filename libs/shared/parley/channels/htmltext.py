@@ -43,6 +43,12 @@ def plain(html: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+def within(html: str, more: str) -> str:
+    """The HTML with more at the end of its body."""
+    end = max(html.rfind("</body"), html.rfind("</BODY"))
+    return html + more if end < 0 else html[:end] + more + html[end:]
+
+
 class Token(NamedTuple):
     """A tag that begins or ends, or, without one, a text."""
 

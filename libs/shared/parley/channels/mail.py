@@ -66,7 +66,7 @@ def written(message: Outgoing, account: Account) -> Mail:
     files = [one.url for one in content.media if one.url]
     below = [part for part in ("\n".join(choices), "\n".join(files)) if part]
     subject, body = subject or name or sender, "\n\n".join([text, *below] if text else below)
-    html = _within(content.html, [*map(_paragraph, below), *([_pixel(message.opened_url)] if message.opened_url else [])]) if content.html else None
+    html = htmltext.within(content.html, "".join(map(_paragraph, below))) if content.html else None
     return Mail(name, sender, subject, body or subject, _unsubscribe(message.unsubscribe_url), html)
 
 
@@ -173,21 +173,10 @@ def _one_line(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
-def _within(html: str, parts: list[str]) -> str:
-    """The HTML with these at the end of its body."""
-    end = max(html.rfind("</body"), html.rfind("</BODY"))
-    return html + "".join(parts) if end < 0 else html[:end] + "".join(parts) + html[end:]
-
-
 def _paragraph(lines: str) -> str:
     """Lines of text in HTML; addresses in them can be followed."""
     said = _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', escape(lines))
     return f"<p>{said.replace(chr(10), '<br>')}</p>"
-
-
-def _pixel(url: str) -> str:
-    """Seen by nobody, and read aloud to nobody."""
-    return f'<img src="{escape(url)}" width="1" height="1" alt="" style="border:0">'
 
 
 def _line(place: int, choice: Choice) -> str:

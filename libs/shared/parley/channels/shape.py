@@ -262,8 +262,6 @@ class Outgoing:
     """The access token of the account, where the provider wants one that is fetched first (see `TokenProvider`)."""
     unsubscribe_url: str | None = None
     """Where one POST unsubscribes without a question (RFC 8058). E-mail carries it in its headers."""
-    opened_url: str | None = None
-    """A picture of nothing that counts an open. E-mail carries it where it has HTML."""
     valid_for: timedelta | None = None
     """How long from `at` the message is of use: a provider that can be told so gives up then. None: as long as the provider tries."""
 
