@@ -35,7 +35,7 @@ from parley_sender.outbox import Outbox
 
 SCOPE = "messages:write"
 ONE, BATCH, CANCEL = "/v1/messages", "/v1/messages/batch", "/v1/messages/{id}/cancel"
-BREATH = 20
+BREATH = 5
 """Messages that are made before the lanes of this process get their turn."""
 PARTS = 10
 """Bodies of the usual size that a batch may have."""
