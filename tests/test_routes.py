@@ -280,6 +280,9 @@ def test_the_keys_of_a_route_are_read(tmp_path):
     )
     assert (frozenset({"KR"}), 1.0, None) == (b.only, b.weight, b.price)
     assert {Channel.SMS: "price"} == config.tenants["acme"].routing
+    assert (["a"], ["b"], ["a"], []) == tuple(
+        [one.name for one in config.named(tenant, name)] for tenant, name in (("acme", "codes"), ("acme", "b"), ("other", "codes"), ("other", "b"))
+    )
     assert (["a", "b"], ["a"], ["a"]) == tuple(
         [one.name for one in config.sending(tenant, Channel.SMS, pool)] for tenant, pool in (("acme", None), ("other", None), ("acme", "codes"))
     )

@@ -224,6 +224,10 @@ class Config:
         own = (one for one in self.accounts.values() if one.channel is channel and one.sends_for(tenant) and pool in (None, one.pool))
         return [one for one in own if not isinstance(PROVIDERS.get(one.provider), Source)]
 
+    def named(self, tenant: str, name: str) -> list[Account]:
+        """The account of this name, or those of the pool of this name, as far as the tenant may send through them."""
+        return [one for one in self.accounts.values() if name in (one.name, one.pool) and one.sends_for(tenant)]
+
     def by_sender(self, account: Account, sender: str | None) -> Account:
         """The account of the same tenant and provider with this sender (one hook may serve several numbers), else the account itself."""
         if sender is None or sender == account.sender:

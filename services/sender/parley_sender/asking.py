@@ -160,8 +160,7 @@ def _times(asked: Asked, now: datetime) -> Iterator[Complaint]:
 
 
 def _accounts(asked: Asked, way: Way) -> Iterator[Complaint]:
-    account = way.config.accounts.get(asked.account) if asked.account is not None else None
-    if asked.account is not None and (account is None or account.tenant != way.tenant):
+    if asked.account is not None and not way.config.named(way.tenant, asked.account):
         yield Complaint("/account", "There is no such account of yours in accounts.yaml.")
 
 
@@ -169,7 +168,7 @@ def _no_way(request: MessageRequested, way: Way) -> Complaint:
     """Why there is no account that reaches the contact."""
     wanted = [one for one in request.channels if way.config.of_tenant(way.tenant, one) is not None]
     if request.account is not None:
-        wanted.append(way.config.accounts[request.account].channel)
+        wanted += [one.channel for one in way.config.named(way.tenant, request.account)]
     if not wanted:
         return Complaint("/channels", "None of these channels has an account of yours in accounts.yaml.")
     return Complaint("/to", f"No address for {' or '.join(wanted)} is known of this contact: give one in `addresses`.")

@@ -38,8 +38,8 @@ async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, no
         data = one.event.data
         if not isinstance(data, ErasureRequested):
             continue
-        await remaining.forget(connection, data.contact_id)
         later = [said.message_id for other in batch[place:] if isinstance(said := other.event.data, MessageRequested)]
+        await remaining.forget(connection, data.contact_id, later)
         await connection.execute(
             "SELECT FROM queue WHERE contact_id = $1 ORDER BY chain, seq FOR UPDATE", data.contact_id
         )  # as lanes do, before deliveries

@@ -32,9 +32,10 @@ async def remember(connection: Connection, deliveries: Iterable[Delivery]) -> No
         )
 
 
-async def forget(connection: Connection, contact: UUID) -> None:
-    """Drops what is kept of somebody who is erased. Waits for whoever tells one of them elsewhere at this moment: what comes of it is seen afterwards."""
-    await connection.execute("DELETE FROM fallbacks WHERE contact_id = $1", contact)
+async def forget(connection: Connection, contact: UUID, but: Sequence[UUID] = ()) -> None:
+    """Drops what is kept of somebody who is erased, `but` for what was asked for since. Waits for whoever tells one of them elsewhere at this moment: what
+    comes of it is seen afterwards."""
+    await connection.execute("DELETE FROM fallbacks WHERE contact_id = $1 AND message_id <> ALL($2::uuid[])", contact, list(but))
 
 
 async def due(connection: Connection, now: datetime, most: int) -> Sequence[asyncpg.Record]:
