@@ -436,6 +436,22 @@ def test_a_slow_webhook_holds_up_no_other_and_is_not_crowded(settings, run):
     assert ((EACH, EACH), EACH, 40, {"sent"}) == run(main())
 
 
+@pytest.mark.parametrize("crowded", [0, 1])
+def test_where_there_is_little_room_it_is_for_those_with_fewest_calls(settings, run, monkeypatch, crowded):
+    """One place is left of all: the webhook that has nothing under way gets it."""
+    monkeypatch.setattr(rows, "ALL", EACH)
+
+    async def main():
+        async with hooks(settings) as one:
+            numbers = [await one.make("http://127.0.0.1:1/") for _ in range(2)]
+            await one.happen(*[event(delivery()) for _ in range(5)])
+            return numbers, [post.webhook_id for post in await rows.take(one.context.pool, {numbers[crowded]: EACH - 1}, NOW)]
+
+    numbers, taken = run(main())
+
+    assert [numbers[1 - crowded]] == taken
+
+
 def test_a_webhook_that_fails_is_asked_by_one_call_at_a_time(settings, run):
     """Dead ones must not take the room of those that live, nor be run over when they come back."""
 
@@ -570,32 +586,23 @@ async def _true(value: bool) -> bool:
     return value
 
 
-def test_a_lost_connection_loses_no_answer(settings, run):
-    """PostgreSQL drops every connection while the call is under way: what came of it is written down by a later turn."""
+def test_an_answer_that_cannot_be_written_down_now_is_written_down_later(settings, run):
+    """PostgreSQL refuses while the answer comes: nothing is called a second time for that."""
 
     async def main():
-        gate = asyncio.Event()
-        async with hooks(settings) as one, receiver(hangs(gate)) as there, one.posting() as worker:
+        async with hooks(settings) as one, receiver() as there, one.posting() as worker:
             await one.make(there.base)
             await one.happen(event(delivery()))
             await worker.turn(NOW)
-            await one.context.pool.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
-            )
-            gate.set()
             await worker.quiet()
+            await one.context.pool.execute("ALTER TABLE webhook_posts RENAME TO away")
+            with pytest.raises(worker_module.AWAY):
+                await worker.turn(NOW)
+            await one.context.pool.execute("ALTER TABLE away RENAME TO webhook_posts")
+            begun = await worker.turn(NOW)
+            return begun, len(there.got), [(row["state"], row["attempt"]) for row in await one.posts()]
 
-            async def settled() -> bool:
-                try:
-                    await worker.turn(NOW)
-                except Exception:
-                    return False
-                return True
-
-            await until(settled, "a turn that reaches PostgreSQL")
-            return len(there.got), [(row["state"], row["attempt"]) for row in await one.posts()]
-
-    assert (1, [("sent", 1)]) == run(main())
+    assert (0, 1, [("sent", 1)]) == run(main())
 
 
 # --- age and erasure -------------------------------------------------------------------------------------------------------------------
