@@ -114,3 +114,27 @@ def test_a_line_is_read_on_where_it_was_left():
     assert ([], True) == (found.short(9), found.idle)
     assert [8] == found.stirred([7, 8])
     assert [7] == [one.number for one in found.short(9)]
+
+
+def test_what_is_committed_late_is_found():
+    """A place is given before its transaction is committed: what comes to stand before what was read already is read when the line is stirred."""
+    found = Lines()
+    found.known([Line(7, Purpose.REPLY, "a", "")])
+    found.short(9)
+    found.filled(7, [Waiting(uuid4(), 7, 56, 1)], 8)
+    list(found.take(9))
+    found.stirred([7])
+    (again,) = found.short(9)
+
+    assert again.read_to < 43
+
+
+def test_what_is_stirred_while_it_is_read_is_read_once_more():
+    """The reading may have begun before what was told of was committed."""
+    found = Lines()
+    found.known([Line(7, Purpose.REPLY, "a", "")])
+    (read,) = found.short(9)
+    found.stirred([7])
+    found.filled(7, [], 8)
+
+    assert [read] == found.short(9)

@@ -115,9 +115,14 @@ class Watch:
         pool = self.replicas[0].context.pool
         query = """SELECT (SELECT count(*) FROM deliveries) < $1 OR EXISTS (SELECT FROM queue WHERE state IN ('ready', 'calling')
                        OR (state = 'timed' AND due_at <= $2))"""
-        async with asyncio.timeout(WITHIN):
-            while await pool.fetchval(query, asked, self.hand()):
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(WITHIN):
+                while await pool.fetchval(query, asked, self.hand()):
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            rows = await pool.fetch("SELECT state, due_at, count(*) FROM queue GROUP BY 1, 2 ORDER BY 1, 2")
+            known = await pool.fetchval("SELECT count(*) FROM deliveries")
+            raise RuntimeError(f"no rest at {self.hand()} with {known} of {asked} known; waiting: {[tuple(row) for row in rows]}") from error
         entries = self.twin.ledger.book.entries
         found = [one for one in entries[self.seen :] if isinstance(one, Request) and one.verdict in TAKEN]
         self.seen = len(entries)

@@ -37,8 +37,8 @@ class SchemaError(RuntimeError):
 async def connect(dsn: str, schema: str, *, size: int = 24) -> Pool:
     """A pool whose connections live in `schema`. Raises what asyncpg raises when there is no database.
 
-    `size`: connections at most; each lane of a sender uses one for a turn. One connection is made at once, and none is kept by force: while the database
-    is away asyncpg would try again and again, a trace each time.
+    `size`: connections at most; each lane of a sender wants one for its turn. One is made at once, and none is kept by force: while the database is away
+    asyncpg would try again and again, a trace each time.
     """
     return await asyncpg.create_pool(dsn, init_size=1, min_size=0, max_size=size, timeout=10, command_timeout=60, server_settings=_session(schema))
 

@@ -17,8 +17,8 @@ from parley_sender.pace import Pace
 
 RANK = {purpose: place for place, purpose in enumerate(Purpose)}
 HORIZON = 0.25
-"""Seconds for which messages are claimed ahead: a turn on a busy machine (60 to 250 ms) ends before what was claimed has left. So many are in doubt when
-the process is killed, beside the calls under way."""
+"""Seconds for which messages are claimed ahead: so many are in doubt at most when the process is killed, beside the calls under way. Longer than a turn takes
+on a busy machine (60 to 200 ms were seen), for a lane whose next messages are not claimed when their moment comes stands still."""
 LATE = 1.0
 """Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
 

@@ -17,6 +17,8 @@ from parley.contracts import Purpose
 K = TypeVar("K", bound=Hashable)
 
 URGENT = (Purpose.REPLY, Purpose.TRANSACTIONAL)
+LATE = 5_000
+"""Places by which a message may stand before one that was read earlier: a place is given at once, and seen when its transaction is committed."""
 FLOOR = 0.1
 """Of the units that leave while marketing waits, this share is marketing, however many replies there are."""
 
@@ -101,12 +103,13 @@ class Lines:
                 self._wet.add(one.number)
 
     def stirred(self, numbers: Iterable[int] | None = None) -> list[int]:
-        """Something came to stand in these lines, or (None) may have in any. Gives those that nobody knows here."""
-        if numbers is None:
-            self._wet = set(self.lines)
-            return []
-        asked = list(numbers)
-        self._wet.update(one for one in asked if one in self.lines)
+        """Something came to stand in these lines, or (None) may have in any: at their end, or a little before it, where a later one was committed first.
+        Gives those that nobody knows here."""
+        asked = list(self.lines if numbers is None else numbers)
+        for line in (self.lines[one] for one in asked if one in self.lines):
+            if not line.front:
+                line.read_to = max(0, line.read_to - LATE)
+            self._wet.add(line.number)
         return [one for one in asked if one not in self.lines]
 
     def reread(self, places: Mapping[int, int]) -> None:
@@ -118,8 +121,10 @@ class Lines:
             self._wet.add(number)
 
     def short(self, most: int) -> list[Line]:
-        """The lines to read further, `most` of them: their front is empty, and they may go on."""
-        return [line for line, _ in zip((one for one in map(self.lines.__getitem__, self._wet) if not one.front), range(most), strict=False)]
+        """The lines to read further, `most` of them: their front is empty, and they may go on. Who is stirred while it is read is read once more."""
+        found = [line for line, _ in zip((one for one in map(self.lines.__getitem__, self._wet) if not one.front), range(most), strict=False)]
+        self._wet.difference_update(one.number for one in found)
+        return found
 
     def filled(self, number: int, found: Sequence[Waiting], asked: int) -> None:
         """What a reading found, in order of place, of at most `asked`."""
@@ -128,8 +133,8 @@ class Lines:
             line.front.extend(found)
             line.read_to = max(line.read_to, found[-1].place)
             self._joined(line)
-        if len(found) < asked:
-            self._wet.discard(number)
+        if len(found) >= asked:
+            self._wet.add(number)
 
     @property
     def idle(self) -> bool:
