@@ -1,6 +1,7 @@
 """Tracked links in every part of a message, on the tenant's own domain, and the picture that counts an open."""
 
 import re
+from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,11 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.config import Tenant, load
-from parley.contracts import Card, Channel, Content, Template
+from parley.contracts import Card, Channel, Content, Envelope, MessageRequested, Template
+from parley.policies import Policies
 from parley.yamlfile import ConfigError
+from parley_sender import packs
+from parley_sender.accept import accepted, minted
+from parley_sender.law import Law
 from parley_sender.links import base_of, code, opening, tracked_content, tracked_html
 
 MESSAGE, SECRET, BASE = UUID(int=7), b"s", "https://go.acme.example"
+ACCOUNTS = """
+tenants:
+  acme: {links: https://go.acme.example}
+accounts:
+  mail:
+    tenant: acme
+    provider: sendgrid
+    channel: email
+    sender: hello@acme.example
+    credentials: {api_key: "env:X", public_key: "env:X"}
+"""
 
 
 def coded(place: int | str) -> str:
@@ -105,3 +121,18 @@ def test_a_domain_that_is_none_is_refused(wrong, tmp_path):
 def test_opens_are_counted_for_campaigns_in_html(content, campaign, channel, counted):
     """Where there is nothing to show a picture, there is no code for one."""
     assert (code(SECRET, MESSAGE, "open") if counted else None) == opening(content, campaign, channel, MESSAGE, SECRET)
+
+
+def test_a_mail_of_a_campaign_leaves_with_the_links_of_its_tenant(tmp_path):
+    """From the request on: links and picture on the tenant's domain, each minted, so that ingest knows where it leads."""
+    (tmp_path / "accounts.yaml").write_text(ACCOUNTS)
+    config = load(tmp_path, {"X": "x"})
+    request = MessageRequested(
+        contact_id=UUID(int=1), message_id=MESSAGE, purpose="transactional", channels=("email",), addresses={Channel.EMAIL: "jo@b.example"}, campaign="c",
+        content=Content(subject="Tea", html='<a href="https://x.example/1">Tea</a>'),
+    )  # fmt: skip
+    event = Envelope(id="e", source="test", time=datetime(2026, 11, 25, tzinfo=UTC), tenant="acme", data=request)
+    taken = accepted(event, request, Law(config, Policies(), packs.load()), SECRET, "https://p.example")
+
+    assert f'<a href="{BASE}/l/{coded(0)}">Tea</a><img src="{BASE}/o/{coded("open")}.gif"' == taken.content.html.partition(" width")[0]
+    assert {coded(0): "https://x.example/1", coded("open"): ""} == {one.code: one.url for one in minted(taken, event.time)}

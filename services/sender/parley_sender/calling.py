@@ -10,7 +10,7 @@ from parley.failures import Outcome
 from parley.service import Context
 from parley_sender.call import Calls, fault
 from parley_sender.ledger import Claimed
-from parley_sender.links import unsubscription
+from parley_sender.links import base_of, unsubscription
 from parley_sender.outcome import kept, of_parts
 
 
@@ -48,7 +48,7 @@ class Calling:
         """Where one click takes the person off marketing: the address whose code was minted when the message was queued."""
         settings = self.context.settings
         code = unsubscription(one.purpose, self.account.channel, one.message_id, settings.secret.get_secret_value().encode())
-        return f"{settings.links.rstrip('/')}/u/{code}" if code else None
+        return f"{base_of(self.context.config.tenants.get(self.account.tenant), settings.links)}/u/{code}" if code else None
 
 
 def _valid_for(one: Claimed, at: datetime) -> timedelta | None:
