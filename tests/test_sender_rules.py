@@ -189,11 +189,12 @@ def test_the_end_of_a_call(call, account, status, failures):
 
 
 def test_who_had_rather_be_told_twice_is():
-    """Where the tenant's policy says so, what is in doubt is sent once more, by the schedule."""
-    again = Policy("acme", unknown=dict.fromkeys(Purpose, "resend"))
+    """Where the tenant's policy says so, what is in doubt is sent once more, by the schedule; where the provider can be asked, it is asked first."""
+    again, silent = Policy("acme", unknown=dict.fromkeys(Purpose, "resend")), replace(NO_KEYS, provider="telegram")
 
-    assert (DeliveryStatus.QUEUED, 1) == ((after := settled(finished("unknown"), NO_KEYS, T0, again)).status, after.failures)
-    assert DeliveryStatus.QUEUED == doubtful(NO_KEYS, "resend")
+    assert (DeliveryStatus.QUEUED, 1) == ((after := settled(finished("unknown"), silent, T0, again)).status, after.failures)
+    assert DeliveryStatus.UNKNOWN == settled(finished("unknown"), NO_KEYS, T0, again).status
+    assert (DeliveryStatus.QUEUED, DeliveryStatus.UNKNOWN) == (doubtful(silent, "resend"), doubtful(NO_KEYS, "resend"))
 
 
 def test_a_pause_that_is_asked_for_is_kept():

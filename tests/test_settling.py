@@ -100,7 +100,7 @@ def test_no_answer_means_nothing():
 )
 def test_policy_sends_once_more_at_most(policy, resent, expires_at, again):
     """And never what is over. The doubt stays with it."""
-    verdict = unanswered(policy, resent=resent, expires_at=expires_at, now=NOW)
+    verdict = unanswered(policy, told_again=resent, expires_at=expires_at, now=NOW)
 
     assert again == (verdict is not None)
     assert verdict is None or not verdict.surely
@@ -332,16 +332,17 @@ def test_after_the_last_question_the_policy_holds(desk, policy, end):
 
     async def main():
         one = desk()
-        one.policies = {"tenants": {"acme": {"unknown": {"reply": policy}, "retries": {"reply": []}}}}
+        one.policies = {"tenants": {"acme": {"unknown": {"reply": policy}}}}
         async with one.open(**TAKEN):
             (number,) = await doubt(one)
-            for later in questions.AFTER:
+            for later in questions.AFTER[policy]:
                 await ask(one, timedelta(seconds=later + 30), base_url="http://127.0.0.1:9")
             await one.ends(**end)
             asked = await one.one.context.pool.fetchrow("SELECT asked, next_at, resent FROM inquiries")
             return tuple(asked), kinds(await one.story(number)).count("inquired"), len(one.received())
 
-    assert ((5, None, policy == "resend"), 5, 2 if policy == "resend" else 1) == asyncio.run(main())
+    many = len(questions.AFTER[policy])
+    assert ((many, None, policy == "resend"), many, 2 if policy == "resend" else 1) == asyncio.run(main())
 
 
 # --- what is looked at -----------------------------------------------------------------------------------------------------------------------------

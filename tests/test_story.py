@@ -143,9 +143,10 @@ def test_of_opens_the_first_of_each_kind_counts():
     ] == found
 
 
-def test_questions_come_at_growing_distances_and_end():
+@pytest.mark.parametrize("policy", questions.AFTER)
+def test_questions_come_at_growing_distances_and_end(policy):
     """The first when the call can no longer be under way."""
-    times = [questions.due(asked, NOW) for asked in range(len(questions.AFTER) + 1)]
+    times = [questions.due(asked, NOW, policy) for asked in range(len(questions.AFTER[policy]) + 1)]
     pauses = [later - earlier for earlier, later in zip([NOW, *times], times[:-1], strict=False)]
 
     assert times[-1] is None and pauses == sorted(pauses) and pauses[0] >= timedelta(minutes=1)

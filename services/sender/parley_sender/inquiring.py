@@ -102,7 +102,8 @@ class Inquiring:
                      ORDER BY next_at LIMIT $4 FOR UPDATE OF inquiries SKIP LOCKED) AS due,
                     deliveries d LEFT JOIN attempts a ON (a.message_id, a.attempt) = (d.message_id, d.attempt)
                WHERE i.message_id = due.id AND d.message_id = due.id
-               RETURNING d.message_id, d.tenant, d.lane, d.purpose, d.address, d.content, d.attempt, d.parts, d.parts_done, d.expires_at, i.asked, i.resent,
+               RETURNING d.message_id, d.tenant, d.lane, d.purpose, d.address, d.content, d.attempt, d.parts, d.parts_done, d.expires_at, i.asked,
+                   i.resent OR EXISTS (SELECT FROM deliveries f WHERE f.instead_of = d.message_id) AS told_again,
                    coalesce(a.called_at, d.called_at, d.changed_at) AS called_at, coalesce(a.ended_at, d.changed_at) AS since""",
             now, LEASE, list(able), AT_ONCE,
         )  # fmt: skip
@@ -112,10 +113,10 @@ class Inquiring:
         account = self.context.config.accounts[row["lane"]]
         answer = await self._answer(row, account, clients)
         verdict = questions.heard(answer, row["parts_done"], row["parts"])
-        again = questions.due(row["asked"], row["since"])
+        policy = self.law.policy(row["tenant"]).unknown[Purpose(row["purpose"])]
+        again = questions.due(row["asked"], row["since"], policy)
         if verdict is None and again is None:
-            policy = self.law.policy(row["tenant"]).unknown[Purpose(row["purpose"])]
-            verdict = questions.unanswered(policy, resent=row["resent"], expires_at=row["expires_at"], now=self.context.clock())
+            verdict = questions.unanswered(policy, told_again=row["told_again"], expires_at=row["expires_at"], now=self.context.clock())
         found = "nothing" if answer is None else "never" if answer == "never" else "found"
         told = {"found": found, **({"status": answer.status} if answer is not None and answer != "never" else {})}
         await self._keep(row, verdict, again, told)

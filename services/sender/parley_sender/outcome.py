@@ -12,6 +12,7 @@ from parley.channels.text import storable
 from parley.contracts import DeliveryStatus, Purpose
 from parley.failures import Outcome, next_try
 from parley.policies import Policy, Unknown
+from parley_sender.questions import askable
 
 RECIPIENT_PAUSE = timedelta(seconds=10)
 """For a recipient whom a provider wants left alone for a while, when it names no time (Meta's pair limit: 4^n seconds)."""
@@ -54,7 +55,7 @@ class Next:
 
 def settled(call: Finished, account: Account, now: datetime, policy: Policy) -> Next:
     """The status after a call. Only what the provider surely did not take, or would know again by its key, is ever queued again; and what is in doubt
-    where the tenant's policy says that it had rather be told twice."""
+    where the tenant's policy says that it had rather be told twice, and the provider cannot be asked first."""
     outcome = call.outcome
     if outcome is None:
         return Next(DeliveryStatus.QUEUED, None, call.failures, now)
@@ -69,7 +70,7 @@ def settled(call: Finished, account: Account, now: datetime, policy: Policy) -> 
             return Next(DeliveryStatus.FAILED, "opted_out", call.failures, now)
         case "permanent" if outcome.scope != "account":
             return Next(DeliveryStatus.FAILED, reason, call.failures, now)
-        case "unknown" if not account.honours_keys and policy.unknown[call.purpose] == "hold":
+        case "unknown" if not account.honours_keys and (policy.unknown[call.purpose] == "hold" or askable(account)):
             return Next(DeliveryStatus.UNKNOWN, reason or "no_answer", call.failures, now)
     return _again(call, reason, now, policy)
 
@@ -89,7 +90,8 @@ def doubtful(account: Account, unknown: Unknown = "hold") -> DeliveryStatus:
 
     It counts as no failure: the fault was ours.
     """
-    return DeliveryStatus.QUEUED if account.honours_keys or unknown == "resend" else DeliveryStatus.UNKNOWN
+    again = account.honours_keys or (unknown == "resend" and not askable(account))
+    return DeliveryStatus.QUEUED if again else DeliveryStatus.UNKNOWN
 
 
 def kept(outcome: Outcome) -> Outcome:

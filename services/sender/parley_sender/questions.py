@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from parley.channels import PROVIDERS
@@ -12,9 +14,9 @@ from parley.contracts import DeliveryStatus
 from parley.policies import Unknown
 from parley_sender.status import TOLD
 
-AFTER = (90.0, 300.0, 1800.0, 7200.0, 43_200.0)
-"""Seconds from the end of the call in doubt to each question. The first waits until the call can no longer be under way at the provider; the last leaves
-half a day for one whose own records are late."""
+AFTER: Mapping[Unknown, tuple[float, ...]] = MappingProxyType({"hold": (90.0, 300.0, 1800.0, 7200.0, 43_200.0), "resend": (90.0, 240.0)})
+"""Seconds from the end of the call in doubt to each question, by the tenant's policy. The first waits until the call can no longer be under way at the
+provider; the last leaves half a day for one whose own records are late. Who had rather be told twice than late does not wait for that."""
 
 Answer = Receipt | Literal["never"] | None
 
@@ -39,9 +41,10 @@ def askable(account: Account) -> bool:
     return isinstance(PROVIDERS.get(account.provider), Queryable)
 
 
-def due(asked: int, doubtful_since: datetime) -> datetime | None:
+def due(asked: int, doubtful_since: datetime, policy: Unknown = "hold") -> datetime | None:
     """When the next question is due after so many; None: there is none."""
-    return doubtful_since + timedelta(seconds=AFTER[asked]) if asked < len(AFTER) else None
+    pauses = AFTER[policy]
+    return doubtful_since + timedelta(seconds=pauses[asked]) if asked < len(pauses) else None
 
 
 def heard(answer: Answer, done: int, parts: int) -> Verdict | None:
@@ -60,9 +63,9 @@ def heard(answer: Answer, done: int, parts: int) -> Verdict | None:
     )
 
 
-def unanswered(policy: Unknown, *, resent: bool, expires_at: datetime | None, now: datetime) -> Verdict | None:
+def unanswered(policy: Unknown, *, told_again: bool, expires_at: datetime | None, now: datetime) -> Verdict | None:
     """What becomes of a message of which the provider said nothing to the last: held for a person, or called for once more, where the tenant had rather be told
-    twice, and never a second time by itself."""
-    if policy == "hold" or resent or (expires_at is not None and expires_at <= now):
+    twice, but not where it has been sent, or told over another channel, once more already."""
+    if policy == "hold" or told_again or (expires_at is not None and expires_at <= now):
         return None
     return Verdict(DeliveryStatus.QUEUED, "policy", own=True)
