@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from parley import wire
-from parley.contracts import Channel, ConsentChanged, ConsentState, Content, Envelope, MessageRequested, Purpose, ReceiptReceived
+from parley.contracts import Channel, ConsentChanged, ConsentState, Content, Envelope, MessageReceived, MessageRequested, Purpose, ReceiptReceived
 from parley.local import free_port
 from parley.service import Running, running
 from parley.twin.behaviour import Behaviour
@@ -168,6 +168,42 @@ def test_marketing_waits_for_a_consent_that_comes_late(desk):
             return one.received()
 
     assert asyncio.run(main()) == ["offer"]
+
+
+def test_free_text_waits_for_the_customer_to_write(desk):
+    """Where the provider takes it only for a while after their last word: it is told as held, and leaves as soon as they write."""
+
+    async def main():
+        async with desk(window="24h").open() as one:
+            await one.ask("are you there?", purpose="transactional")
+            await until(lambda: _held(one), "the gate's hold")
+            reason, before = await one.one.context.pool.fetchval("SELECT reason FROM deliveries"), one.received()
+            said = MessageReceived(contact_id=one.contact, message_id=uuid4(), account="app", channel="inapp", address="u1", kind="text", text="hello",
+                                   received_at=datetime.now(UTC))  # fmt: skip
+            await one.event(said)
+            await one.ends(sent=1)
+            return reason, before, one.received()
+
+    assert asyncio.run(main()) == ("window_closed", [], ["are you there?"])
+
+
+def test_a_cap_holds_over_campaigns_and_leaves_the_slot_to_the_higher_priority(desk, tmp_path):
+    """Two a day: of three campaigns' messages the one of the highest priority goes though it came last."""
+    (tmp_path / "policies.yaml").write_text("tenants: {acme: {caps: [{purpose: marketing, per: day, most: 2}]}}")
+
+    async def main():
+        async with desk(rate="1/s", burst=1).open() as one:
+            await one.agree(Purpose.MARKETING, ConsentState.GRANTED)
+            await one.ask("first", purpose="transactional")
+            for place, priority in enumerate((0, 0, 5)):
+                await one.ask(f"offer {priority}", purpose="marketing", campaign=f"c{place}", priority=priority, channels=("inapp",))
+            await one.ends(sent=3, suppressed=1)
+            return sorted(one.received()), await one.one.context.pool.fetchval("SELECT reason FROM deliveries WHERE status = 'suppressed'")
+
+    received, reason = asyncio.run(main())
+
+    assert ["first", "offer 0", "offer 5"] == received
+    assert reason == "capped: 2 in a day"
 
 
 def test_a_429_costs_no_attempt_and_loses_nothing(desk):

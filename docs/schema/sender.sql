@@ -145,7 +145,7 @@ CREATE INDEX notes_of_message ON notes USING btree (message_id, at);
 
 CREATE TABLE outbox (
     seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-    records bytea NOT NULL,
+    records bytea NOT NULL STORAGE EXTERNAL,
     at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT outbox_pkey PRIMARY KEY (seq)
 );
@@ -272,6 +272,7 @@ CREATE TABLE windows (
 ) WITH (fillfactor=80);
 
 -- Beside the tables:
+-- FUNCTION chain_of(text,text,text)
 -- FUNCTION look_at_fallback()
 -- SEQUENCE deliveries_seq_seq
 -- SEQUENCE lines_line_seq

@@ -343,9 +343,9 @@ def _check(entries: AccountsFile, name: str, text: str) -> None:
             complain(("accounts", key, "base_url"), fault)
         elif account.alphabets and not isinstance(provider, Counting):
             complain(("accounts", key, "alphabets"), f"{account.provider} chooses the alphabet itself: national tables are for smpp")
-        for place, name in enumerate(account.limits):
-            if name not in entries.limits:
-                complain(("accounts", key, "limits", str(place)), f"there is no limit {name!r}; known: {', '.join(entries.limits) or 'none'}")
+        for place, limit in enumerate(account.limits):
+            if limit not in entries.limits:
+                complain(("accounts", key, "limits", str(place)), f"there is no limit {limit!r}; known: {', '.join(entries.limits) or 'none'}")
         if account.shares > 1 and account.limits:
             complain(
                 ("accounts", key, "shares"), "an account in shares has no `limits` in common with others: each share is driven by another process"

@@ -9,7 +9,7 @@ from typing import Any
 
 from parley.channels import PROVIDERS, units
 from parley.channels.plainer import plainly
-from parley.channels.shape import Account, Outgoing
+from parley.channels.shape import Account, Counting, Outgoing
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
 from parley_sender import wording
 from parley_sender.law import Law
@@ -90,11 +90,15 @@ def _worded(delivery: Delivery, law: Law, base: str) -> Content:
 
 
 def parts(message: Outgoing, account: Account) -> int:
-    """Requests that a message takes over an account. A short text alone is one everywhere; for all else the provider is asked."""
-    content = message.content
-    if len(content.text) <= SHORT and not (content.media or content.choices or content.template or content.cards):
+    """Requests that a message takes over an account. A short text alone is one, but for operators, to whom each segment is one; for all else the provider is asked."""
+    content, provider = message.content, PROVIDERS[account.provider]
+    if (
+        not isinstance(provider, Counting)
+        and len(content.text) <= SHORT
+        and not (content.media or content.choices or content.template or content.cards)
+    ):
         return 1
-    return len(PROVIDERS[account.provider].build(message, account))
+    return len(provider.build(message, account))
 
 
 def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:

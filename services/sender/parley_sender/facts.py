@@ -79,6 +79,7 @@ async def asked(connection: Connection, messages: Sequence[UUID], capped: Collec
            LEFT JOIN LATERAL (
                SELECT count(*) AS before FROM queue o JOIN deliveries p USING (message_id)
                WHERE o.contact_id = q.contact_id AND p.purpose = d.purpose AND p.priority > d.priority AND o.state IN ('ready', 'behind') AND o.reserved IS NULL
+                   AND o.chain <> q.chain
            ) AS b ON d.purpose = ANY($2::text[])
            WHERE q.message_id = ANY($1::uuid[]) AND q.state = 'ready' AND d.status = 'queued'
            ORDER BY q.contact_id, q.chain FOR UPDATE OF q""",

@@ -228,7 +228,7 @@ class Lane:
         elif now >= self._looked[0]:
             before = self._looked[1]
             reached = {number: line.read_to for number, line in self._lines.lines.items() if line.read_to}
-            self._lines.reread({number: before[number] for number, place in reached.items() if before.get(number, place) != place})
+            self._lines.reread({number: before.get(number, 0) for number, place in reached.items() if before.get(number, 0) != place})
             self._looked = now + LOOK, reached
 
     # --- calls ---------------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """How open messages come to stand in their lines, and leave them: the rows of `queue`. Each function is a statement or two inside the caller's transaction.
 
-A message is `ready` in its line, `timed` until it is due, or `behind` an earlier one of its chain (one contact, channel and purpose: these keep their
-order, and one is called for at a time). Whoever ends a message puts the next of its chain into line; whoever adds one locks the last of the chain first, so
-neither misses the other. `sweep` finds what a race left behind all the same.
+A message is `ready` in its line, `timed` until it is due, or `behind` an earlier one of its chain (one contact, channel and purpose, of marketing one
+campaign: these keep their order, and one is called for at a time). Whoever ends a message puts the next of its chain into line; whoever adds one locks the
+last of the chain first, so neither misses the other. `sweep` finds what a race left behind all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LINES = 500
 """Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
 
 Chain = tuple[UUID, int]
-"""Contact, and hash of channel and purpose."""
+"""Contact, and the hash of what keeps its order (`chain_of`)."""
 Stirred = dict[str, set[int]]
 """By part, the lines in which something came to stand."""
 
@@ -40,7 +40,7 @@ async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime
         ids, names,
     )  # fmt: skip
     await connection.execute(
-        """SELECT FROM (SELECT DISTINCT contact_id, hashtext(channel || ':' || purpose) AS chain FROM deliveries
+        """SELECT FROM (SELECT DISTINCT contact_id, chain_of(channel, purpose, campaign) AS chain FROM deliveries
                         WHERE message_id = ANY($1::uuid[]) ORDER BY 1, 2) AS new,
                LATERAL (SELECT FROM queue q WHERE q.contact_id = new.contact_id AND q.chain = new.chain ORDER BY seq DESC LIMIT 1 FOR SHARE) AS last""",
         ids,
@@ -49,8 +49,8 @@ async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime
         """INSERT INTO queue (message_id, line, state, place, contact_id, chain, seq, units, due_at)
            SELECT message_id, line, CASE WHEN NOT first OR EXISTS (SELECT FROM queue q WHERE q.contact_id = new.contact_id AND q.chain = new.chain) THEN 'behind'
                    WHEN due_at > $3 THEN 'timed' ELSE 'ready' END, nextval('places'), contact_id, chain, seq, segments, due_at
-           FROM (SELECT d.*, given.part, hashtext(channel || ':' || purpose) AS chain,
-                        row_number() OVER (PARTITION BY contact_id, channel, purpose ORDER BY seq) = 1 AS first
+           FROM (SELECT d.*, given.part, chain_of(channel, purpose, campaign) AS chain,
+                        row_number() OVER (PARTITION BY contact_id, chain_of(channel, purpose, campaign) ORDER BY seq) = 1 AS first
                  FROM unnest($1::uuid[], $2::text[]) AS given (message_id, part) JOIN deliveries d USING (message_id)) AS new
            JOIN lines l ON (l.part, l.purpose, l.tenant, l.campaign) = (new.part, new.purpose, new.tenant, coalesce(new.campaign, ''))
            ORDER BY seq RETURNING line, state""",

@@ -14,6 +14,10 @@ CREATE TABLE lines (
 -- Places in lines grow by the order in which messages come to stand in them.
 CREATE SEQUENCE places;
 
+-- What keeps its order: of one contact everything of a channel and purpose, but that campaigns do not wait for each other.
+CREATE FUNCTION chain_of(channel text, purpose text, campaign text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN hashtext(channel || ':' || purpose || CASE WHEN purpose = 'marketing' THEN ':' || coalesce(campaign, '') ELSE '' END);
+
 -- An open message. ready: it stands in its line; timed: it comes to stand there at due_at; behind: an earlier one of its chain is open;
 -- calling: its attempt is committed, and a call is under way, or was when its process ended.
 CREATE TABLE queue (
@@ -22,7 +26,7 @@ CREATE TABLE queue (
     state      text        NOT NULL CHECK (state IN ('ready', 'timed', 'behind', 'calling')),
     place      bigint      NOT NULL,
     contact_id uuid        NOT NULL,
-    chain      integer     NOT NULL,                -- a hash of channel and purpose: of one contact one chain, one order, one call at a time
+    chain      integer     NOT NULL,                -- of one contact one chain, one order, one call at a time
     seq        bigint      NOT NULL,                -- the order in which they were asked for
     units      integer     NOT NULL,                -- in the provider's unit
     due_at     timestamptz NOT NULL,
@@ -45,12 +49,12 @@ INSERT INTO lines (part, purpose, tenant, campaign)
 INSERT INTO queue (message_id, line, state, place, contact_id, chain, seq, units, due_at, attempt, failures, parts_done, doubt, fence, called_at)
     SELECT d.message_id, l.line,
            CASE WHEN d.status = 'calling' THEN 'calling' WHEN before.seq IS NOT NULL THEN 'behind' WHEN d.due_at > now() THEN 'timed' ELSE 'ready' END,
-           nextval('places'), d.contact_id, hashtext(d.channel || ':' || d.purpose), d.seq, d.segments, d.due_at, d.attempt, d.failures,
+           nextval('places'), d.contact_id, chain_of(d.channel, d.purpose, d.campaign), d.seq, d.segments, d.due_at, d.attempt, d.failures,
            d.parts_done, d.attempt > (SELECT count(*) FROM attempts a WHERE a.message_id = d.message_id AND a.outcome <> 'unknown'), d.fence, d.called_at
     FROM (SELECT * FROM deliveries WHERE status IN ('queued', 'calling') ORDER BY due_at, seq) d
     JOIN lines l ON (l.part, l.purpose, l.tenant, l.campaign) = (d.lane, d.purpose, d.tenant, coalesce(d.campaign, ''))
     LEFT JOIN LATERAL (SELECT o.seq FROM deliveries o WHERE o.contact_id = d.contact_id AND o.channel = d.channel AND o.purpose = d.purpose
-                       AND o.seq < d.seq AND o.status IN ('queued', 'calling') LIMIT 1) before ON true;
+                       AND (d.purpose <> 'marketing' OR o.campaign IS NOT DISTINCT FROM d.campaign) AND o.seq < d.seq AND o.status IN ('queued', 'calling') LIMIT 1) before ON true;
 
 DROP INDEX deliveries_due, deliveries_calling, deliveries_open;
 UPDATE deliveries SET status = 'queued' WHERE status = 'calling';
