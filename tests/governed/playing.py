@@ -288,7 +288,7 @@ async def _rest(run: Run) -> None:
         async with asyncio.timeout(REST_WITHIN):
             while left := await run.ask("SELECT count(*) FROM sender.queue"):
                 run.say(f"{left} messages are open")
-                await asyncio.sleep(3)
+                await asyncio.sleep(1)
 
 
 async def _gathered(run: Run, plan: Plan) -> Seen:
