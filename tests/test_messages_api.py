@@ -60,13 +60,14 @@ def law(context: Context) -> Law:
     return Law.load(context.config, context.settings)
 
 
-def away(one: Running) -> tuple[httpx.AsyncClient, Bus]:
-    """The API of a process that shares the database, and whose Kafka does not answer; and its bus, to be stopped."""
+def away(one: Running) -> tuple[httpx.AsyncClient, Bus, Outbox]:
+    """The API of a process that shares the database, and whose Kafka does not answer; its bus, to be stopped, and its outbox, which nobody empties."""
     bus = Bus(one.context.settings.model_copy(update={"kafka": f"127.0.0.1:{free_port()}"}), client="away")
     context = replace(one.context, bus=bus)
-    application = web.application(Messages(context, law(context), Outbox(context)).routes, [], context.metrics, 60)
+    box = Outbox(context)
+    application = web.application(Messages(context, law(context), box).routes, [], context.metrics, 60)
     headers = {"authorization": "Bearer shop"}
-    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://away", headers=headers), bus
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://away", headers=headers), bus, box
 
 
 async def grown_old(one: Running) -> None:
@@ -140,7 +141,7 @@ def test_what_is_claimed_leaves_whoever_dies(settings, tmp_path, run):
 
     async def main():
         async with office(settings, tmp_path) as one:
-            http, bus = away(one.replicas[0])
+            http, bus, _ = away(one.replicas[0])
             first = await http.post("/v1/messages", json=text("kept"), headers={"idempotency-key": "k"})
             waiting = await one.replicas[0].context.pool.fetchval("SELECT count(*) FROM outbox")
             await bus.stop()
@@ -163,7 +164,7 @@ def test_what_is_said_twice_arrives_once(settings, tmp_path, run):
 
     async def main():
         async with office(settings, tmp_path) as one:
-            http, bus = away(one.replicas[0])
+            http, bus, _ = away(one.replicas[0])
             await http.post("/v1/messages", json=text("once"), headers={"idempotency-key": "k"})
             await bus.stop()
             context = one.replicas[0].context
@@ -183,7 +184,7 @@ def test_while_the_bus_is_away_requests_keep_their_order(settings, tmp_path, run
 
     async def main():
         async with office(settings, tmp_path) as one:
-            http, bus = away(one.replicas[0])
+            http, bus, _ = away(one.replicas[0])
             for n in range(5):
                 await http.post("/v1/messages", json=text(str(n)), headers={"idempotency-key": str(n)})
             await bus.stop()
@@ -194,23 +195,49 @@ def test_while_the_bus_is_away_requests_keep_their_order(settings, tmp_path, run
     assert list("01234") == run(main())
 
 
-def test_a_full_outbox_takes_nothing_new(settings, tmp_path, run):
-    """503 before anything is noted: the same key is free to come again."""
+@pytest.mark.parametrize("limit", ["MOST", "MOST_BYTES"])
+def test_a_full_outbox_takes_nothing_new(settings, tmp_path, run, monkeypatch, limit):
+    """503 before anything is noted, with the time to come again; a repeat of what was taken is answered all the same."""
+    monkeypatch.setattr(f"parley_sender.outbox.{limit}", 1)
 
     async def main():
         async with office(settings, tmp_path) as one:
-            context = one.replicas[0].context
-            box = Outbox(context, full=True)
-            application = web.application(Messages(context, law(context), box).routes, [], context.metrics, 60)
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://full") as http:
-                headers = {"authorization": "Bearer shop", "idempotency-key": "k"}
-                refused = await http.post("/v1/messages", json=BODY, headers=headers)
-                box.full = False
-                return refused, await http.post("/v1/messages", json=BODY, headers=headers)
+            http, bus, box = away(one.replicas[0])
+            stopping = asyncio.Event()
+            worker = asyncio.create_task(box.run(stopping))
+            first = await http.post("/v1/messages", json=BODY, headers={"idempotency-key": "k"})
 
-    refused, taken = run(main())
+            async def full() -> bool:
+                return box.full
 
-    assert (503, "5", 202) == (refused.status_code, refused.headers["retry-after"], taken.status_code)
+            await until(full, "the outbox is full")
+            others = [await http.post("/v1/messages", json=BODY, headers={"idempotency-key": key}) for key in ("k", "l")]
+            stopping.set()
+            await worker
+            await bus.stop()
+            noted = await one.replicas[0].context.pool.fetchval("SELECT count(*) FROM requests")
+            return first, others, noted
+
+    first, others, noted = run(main())
+
+    assert ([202, 202, 503], "5", 1) == ([one.status_code for one in (first, *others)], others[1].headers["retry-after"], noted)
+
+
+def test_large_entries_are_said_one_after_the_other(settings, tmp_path, run, monkeypatch):
+    """Not all that waits is in memory at once; the order stays."""
+    monkeypatch.setattr("parley_sender.outbox.SOME_BYTES", 1)
+
+    async def main():
+        async with office(settings, tmp_path) as one:
+            http, bus, _ = away(one.replicas[0])
+            for n in range(4):
+                await http.post("/v1/messages", json=text(str(n)), headers={"idempotency-key": str(n)})
+            await bus.stop()
+            await grown_old(one.replicas[0])
+            await arrived(one, 4)
+            return one.texts(), await one.replicas[0].context.pool.fetchval("SELECT count(*) FROM outbox")
+
+    assert (list("0123"), 0) == run(main())
 
 
 def test_each_of_a_batch_is_answered_in_its_place(settings, tmp_path, run):

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import itemgetter
 
 import structlog
 
@@ -27,10 +29,12 @@ OURS_AFTER = "5 seconds"
 """An entry of that age has lost its process, or its process the bus: whoever finds it says it."""
 EVERY = 1.0
 """Seconds between two looks."""
-SOME = 50
-"""Entries said together."""
-MOST = 10_000
-"""Entries that may wait: while there are more, nothing new is taken."""
+SOME, SOME_BYTES = 50, 4_000_000
+"""Entries said together, and their bytes (compressed, and at least one): so much is in memory at once."""
+MOST, MOST_BYTES = 10_000, 1_073_741_824
+"""Entries that may wait, and their bytes: while there are more, nothing new is taken."""
+WITHIN = 10.0
+"""Seconds that the worker waits for the bus, with a transaction open."""
 AWAY: tuple[type[BaseException], ...] = (*OUTSIDE, BusUnavailable)
 
 
@@ -83,18 +87,24 @@ class Outbox:
     async def sweep(self) -> bool:
         """Says the oldest entries that are nobody else's; False when there are none. Raises `BusUnavailable`, and what the database raises."""
         async with self.context.pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(
-                f"SELECT seq, records FROM outbox WHERE $1 OR at < now() - interval '{OURS_AFTER}' ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
+            waiting = await connection.fetch(
+                f"SELECT seq, octet_length(records) AS size FROM outbox WHERE $1 OR at < now() - interval '{OURS_AFTER}'"
+                " ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
                 self._behind, SOME,
             )  # fmt: skip
-            await self.context.bus.publish([record for row in rows for record in cursor.unpack(row["records"])])
-            await connection.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows])
-        return bool(rows)
+            sizes = accumulate(row["size"] for row in waiting)
+            some = [row["seq"] for place, (row, size) in enumerate(zip(waiting, sizes, strict=True)) if place == 0 or size <= SOME_BYTES]
+            rows = await connection.fetch("DELETE FROM outbox WHERE seq = ANY($1::bigint[]) RETURNING seq, records", some)
+            packed = [row["records"] for row in sorted(rows, key=itemgetter("seq"))]
+            await self.context.bus.publish([record for one in packed for record in cursor.unpack(one)], WITHIN)
+        return bool(some)
 
     async def _measure(self) -> None:
         with contextlib.suppress(*OUTSIDE):
-            count = await self.context.pool.fetchval("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1)", MOST)
-            self.full = count >= MOST
+            count, size = await self.context.pool.fetchrow(
+                "SELECT count(*), coalesce(sum(octet_length(records)), 0) FROM (SELECT records FROM outbox LIMIT $1) AS waiting", MOST
+            ) or (0, 0)
+            self.full = count >= MOST or size >= MOST_BYTES
 
 
 async def put(connection: Connection, records: Sequence[Record]) -> int:

@@ -17,3 +17,4 @@ CREATE TABLE outbox (
     records bytea       NOT NULL,
     at      timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE outbox ALTER COLUMN records SET STORAGE EXTERNAL;   -- they are compressed already
