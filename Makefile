@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench fuzz chaos clean
+.PHONY: help setup demo test check format docs bench fuzz chaos governed clean
 
 help: ## List these commands
 	@echo 'make COMMAND [ARGS="..."]'
@@ -39,10 +39,13 @@ bench: $(READY) ## Measure against floors of the same run; ARGS=--json
 	@$(BIN)/python -m bench $(ARGS)
 
 fuzz: $(READY) ## Spoil ten thousand requests of every channel at the door; some ten minutes
-	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py tests/test_provider_oddities.py $(ARGS)
+	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py tests/test_sender_openapi.py tests/test_provider_oddities.py $(ARGS)
 
 chaos: $(READY) ## Kill services and servers while customers write; ARGS="--kills 20 --seed 7 --json"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+governed: $(READY) ## Keep ten lanes busy while they are struck; rates, law and promises held at the provider's ledger; ARGS="--seconds 180 --seed 7 --json"
+	@$(BIN)/python -m tests.governed $(ARGS)
 
 clean: ## Remove .venv, the local stack's data (.parley) and caches
 	@rm -rf $(VENV) .parley .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
