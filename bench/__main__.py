@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import analytics, edge, journey, memory, normaliser, report, router, scale, sender
+from bench import analytics, crowd, edge, journey, memory, normaliser, report, router, scale, sender
 from bench.measure import Finding
 from parley import log, service
 from parley import settings as settings_
@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = 
     "normaliser": normaliser.run,
     "analytics": analytics.run,
     "sender": sender.run,
+    "crowd": crowd.run,
     "end_to_end": journey.run,
 }
 LONG = {"memory": memory.run}

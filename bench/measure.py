@@ -49,6 +49,8 @@ class Comparison:
     """The least ratio; None: the figure is told for itself."""
     or_rate: float | None = None
     """A rate of ours that suffices, whatever the ratio."""
+    and_rate: float | None = None
+    """A rate of ours that is wanted beside the ratio."""
 
     @property
     def ratio(self) -> float:
@@ -60,7 +62,8 @@ class Comparison:
         """By which share of the target it is missed; 0 when it is met."""
         misses = [1 - self.ratio / self.target] if self.target else [0.0]
         misses += [1 - self.ours.median / self.or_rate] if self.or_rate else []
-        return max(0.0, min(misses))
+        least = 1 - self.ours.median / self.and_rate if self.and_rate else 0.0
+        return max(0.0, least, min(misses))
 
     @property
     def figures(self) -> dict[str, float]:
@@ -122,7 +125,50 @@ class Memory:
         }  # fmt: skip
 
 
-Finding: TypeAlias = Comparison | Latency | Memory
+@dataclass(frozen=True)
+class Waits:
+    """Times of the same in an empty house and beside a crowd, in seconds; `most`: by how many times the 99th of a hundred may be longer."""
+
+    key: str
+    what: str
+    alone: Sequence[float]
+    beside: Sequence[float]
+    most: float
+
+    @property
+    def ratio(self) -> float:
+        """p99 beside the crowd, over p99 alone."""
+        return self.at(self.beside, 99) / self.at(self.alone, 99)
+
+    @staticmethod
+    def at(times: Sequence[float], share: float) -> float:
+        return float(histogram(times).get_value_at_percentile(share)) / 1000
+
+    @property
+    def figures(self) -> dict[str, float]:
+        marks = {
+            f"{self.key}_{name}_p{share}_ms": self.at(times, share)
+            for name, times in (("alone", self.alone), ("beside", self.beside))
+            for share in (50, 99)
+        }
+        return {self.key: self.ratio, **marks}
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The most memory that a process was seen to hold, and may."""
+
+    key: str
+    what: str
+    bytes: int
+    most: int
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return {f"{self.key}_mb": self.bytes / 2**20}
+
+
+Finding: TypeAlias = Comparison | Latency | Memory | Waits | Holding
 
 
 def histogram(seconds: Iterable[float]) -> HdrHistogram:

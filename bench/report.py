@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.measure import Comparison, Finding, Latency, Memory
+from bench.measure import Comparison, Finding, Holding, Latency, Memory, Waits
 
 HEAD = ("what", "ours", "floor", "ratio", "target", "", "spread")
 BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of the figures -->"
@@ -62,8 +62,15 @@ def table(findings: Sequence[Finding]) -> str:
     compared = [_row(one) for one in findings if isinstance(one, Comparison)]
     timed = [_timed(one) for one in findings if isinstance(one, Latency)]
     held = [row for one in findings if isinstance(one, Memory) for row in _held(one)]
+    waited = [_waited(one) for one in findings if isinstance(one, Waits)]
+    holding = [
+        (one.what, f"{one.bytes / 2**20:,.0f} MiB", f"{one.most / 2**20:,.0f} MiB", _met(one.bytes / one.most))
+        for one in findings
+        if isinstance(one, Holding)
+    ]
     tables = (
         (HEAD, compared), (("times from the intended start", "offered", "p50", "p99", "p99.9"), timed),
+        (("times beside a crowd", "alone p50, p99", "beside p50, p99", "ratio of p99", "at most", ""), waited), (("memory", "held", "at most", ""), holding),
         (("events, all normalised", "resident memory of ingest"), held),
     )  # fmt: skip
     return "\n".join(_markdown(head, rows) for head, rows in tables if rows)
@@ -82,15 +89,26 @@ def written(page: str, findings: Sequence[Finding], on: Machine, command: str) -
 def _row(one: Comparison) -> tuple[str, ...]:
     wanted = [f"{one.target:g}"] if one.target else []
     wanted += [f"{one.or_rate:,.0f}/s"] if one.or_rate else []
+    also = f" and {one.and_rate:,.0f}/s" if one.and_rate else ""
     verdict = "" if not wanted else f"missed by {one.missed_by:.0%}" if one.missed_by else "met"
     rates = (f"{one.ours.median:,.0f} {one.unit}", f"{one.floor.median:,.0f} ({one.floor_is})")
-    return one.what, *rates, f"**{one.ratio:.2f}**", " or ".join(wanted), verdict, f"{one.ours.spread:.0%}, {one.floor.spread:.0%}"
+    return one.what, *rates, f"**{one.ratio:.2f}**", " or ".join(wanted) + also, verdict, f"{one.ours.spread:.0%}, {one.floor.spread:.0%}"
 
 
 def _timed(one: Latency) -> tuple[str, ...]:
     marks: Mapping[str, float] = one.figures
     times = (f"{marks[f'{one.key}_p{name}_ms']:,.1f} ms" for name in ("50", "99", "999"))
     return one.what, f"{one.offered:,.0f} {one.unit} of {one.sustained:,.0f}", *times
+
+
+def _waited(one: Waits) -> tuple[str, ...]:
+    times = (f"{one.at(some, 50):,.1f}, {one.at(some, 99):,.1f} ms" for some in (one.alone, one.beside))
+    return one.what, *times, f"**{one.ratio:.2f}**", f"{one.most:g}", _met(one.ratio / one.most)
+
+
+def _met(share: float) -> str:
+    """Of what may be had at most, so much is used."""
+    return "met" if share <= 1 else f"missed by {share - 1:.0%}"
 
 
 def _held(one: Memory) -> list[tuple[str, str]]:
