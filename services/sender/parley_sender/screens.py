@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 FILES = MappingProxyType({
     "/": ("index.html", "text/html"),
+    "/screen/icon.svg": ("icon.svg", "image/svg+xml"),
     "/screen/screen.css": ("screen.css", "text/css"),
     "/screen/words.js": ("words.js", "text/javascript"),
     "/screen/api.js": ("api.js", "text/javascript"),

@@ -53,7 +53,7 @@ export function sure(place, question) {
     const no = make("button", { type: "button", onclick: () => end(false) }, say("no"));
     const yes = make("button", { type: "button", className: "risk", onclick: () => end(true) }, say("yes"));
     const box = make("div", { className: "row", role: "alertdialog", "aria-label": question, onkeydown: (event) => event.key === "Escape" && end(false) },
-      make("p", { className: "risk" }, question), yes, no);
+      make("p", { className: "risk" }, question), no, yes);
     place.append(box);
     no.focus();
   });
