@@ -15,8 +15,18 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from parley import cursor, wire
-from parley.contracts import Channel, Content, DeliveryStatus, Envelope, ErasureRequested, MessageRequested, ReceiptReceived, Template
+from parley import cursor, history, wire
+from parley.contracts import (
+    Channel,
+    Content,
+    DeliveryChanged,
+    DeliveryStatus,
+    Envelope,
+    ErasureRequested,
+    MessageRequested,
+    ReceiptReceived,
+    Template,
+)
 from parley.cursor import Place
 from parley.local import free_port
 from parley.service import running
@@ -224,6 +234,9 @@ def test_what_is_not_delivered_in_time_arrives_over_the_next_channel(settings, t
         await until(there, "the text at the number")
         await one.turn()
         await one.receive(number, "delivered")
+        second = await one.pool.fetchval("SELECT message_id FROM deliveries WHERE instead_of = $1", number)
+        await one.stands(second, "sent")
+        await until(lambda: _heard(one, second, number, "sent"), "the bus to hear of it")
         note = await one.pool.fetchval("SELECT detail FROM notes WHERE message_id = $1 AND what = 'fallback'", number)
         return number, await one.followers(number), note, await one.status(number), await one.kept()
 
@@ -231,6 +244,15 @@ def test_what_is_not_delivered_in_time_arrives_over_the_next_channel(settings, t
 
     assert ([("sms", "number")], "delivered", 0) == (followers, status, kept)
     assert str(wire.natural_id("fallback", str(number), "sms")) in note and "not delivered within 1 s" in note
+
+
+async def _heard(one: Post, number: UUID, first: UUID, status: str) -> bool:
+    """Whether the bus has heard of a message, at each step in whose place it is told."""
+    found = []
+    async for stretch in history.read(one.context.settings, DeliveryChanged.topic):
+        said = [wire.decode(DeliveryChanged.topic, record.headers, record.value).data for record in stretch.records]
+        found += [(one.status, one.instead_of) for one in said if one.message_id == number]
+    return found == [("queued", first), (status, first)]
 
 
 @pytest.mark.stack

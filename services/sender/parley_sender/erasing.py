@@ -113,6 +113,7 @@ async def _blanked(connection: Connection, messages: Sequence[UUID], now: dateti
         messages, ERASED, now, *(list(column) for column in zip(*(tuple(row) for row in held), strict=True)) if held else ([], [], [], [], []),
     )  # fmt: skip
     await connection.execute("UPDATE attempts SET reason = NULL WHERE message_id = ANY($1::uuid[])", messages)
+    await connection.execute("UPDATE notes SET detail = detail - 'note' WHERE message_id = ANY($1::uuid[]) AND detail ? 'note'", messages)
     await standing.tell(connection, await standing.leave(connection, messages, now))
     return {row["message_id"]: row for row in rows if row["before"] == DeliveryStatus.QUEUED and row["status"] != DeliveryStatus.QUEUED}
 
@@ -121,5 +122,5 @@ def _changed(row: asyncpg.Record, after: asyncpg.Record, now: datetime) -> Deliv
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=DeliveryStatus(after["status"]), reason=after["reason"], attempt=row["attempt"],
-        segments=row["segments"], provider_id=row["provider_id"], at=now,
+        segments=row["segments"], provider_id=row["provider_id"], instead_of=row["instead_of"], at=now,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
     "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, reason, parts, parts_done, attempt, segments,"
-    " provider_id, started_at"
+    " provider_id, started_at, instead_of"
 )
 """What is read of a delivery to tell of a change."""
 
@@ -146,5 +146,6 @@ def _changed(change: Change) -> DeliveryChanged:
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=change.reason, attempt=row["attempt"],
-        segments=row["segments"], provider_id=row["provider_id"], price=change.data.price, currency=change.data.currency, at=change.data.at,
+        segments=row["segments"], provider_id=row["provider_id"], price=change.data.price, currency=change.data.currency,
+        instead_of=row["instead_of"], at=change.data.at,
     )  # fmt: skip
