@@ -165,6 +165,7 @@ def test_it_fits_a_phone_and_can_be_read(desk, scheme):
                 await tab.get_by_role("link", name=part).click()
                 await expect(tab.get_by_role("heading", name=part)).to_be_visible()
                 await until(lambda: tab.locator("main button").count(), "the buttons of the part")
+                await expect(tab.locator("main")).not_to_contain_text(re.compile("null|undefined|NaN"))
                 found.append(await tab.evaluate(LOOKED_AT))
             return found
 

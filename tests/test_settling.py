@@ -10,7 +10,7 @@ import pytest
 
 from parley import history
 from parley.channels.shape import Receipt
-from parley.contracts import Channel, Content, DeliveryStatus, ReceiptStatus
+from parley.contracts import Channel, Content, DeliveryStatus, ErasureRequested, ReceiptStatus
 from parley.twin.behaviour import Behaviour
 from parley_sender import questions
 from parley_sender.call import calls
@@ -273,6 +273,22 @@ def test_a_process_that_dies_after_the_commit_is_spoken_for(desk):
     assert ["queued", "unknown", "failed"] == asyncio.run(main())
 
 
+@stack
+def test_what_people_wrote_of_somebody_goes_with_them(desk):
+    """Who decided what, and when, stays."""
+
+    async def main():
+        async with desk().open(**TAKEN) as one:
+            (number,) = await one.ask("maybe")
+            await one.ends(unknown=1)
+            await one.call("POST", f"/messages/{number}/settle", {"as": "sent", "note": "Kim says so"})
+            await one.event(ErasureRequested(contact_id=one.contact, at=datetime.now(UTC)))
+            await until(lambda: _erased(one), "the erasure")
+            return [each["detail"] for each in (await one.story(number))["story"] if each["what"] == "settled"]
+
+    assert [{"as": "sent", "by": "people"}] == asyncio.run(main())
+
+
 # --- by asking the provider ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -366,3 +382,7 @@ async def _refused(one):
 
 async def _parked(one):
     return await one.one.context.pool.fetchval("SELECT count(*) FROM parked")
+
+
+async def _erased(one):
+    return await one.one.context.pool.fetchval("SELECT count(*) FROM deliveries WHERE address = 'erased'")

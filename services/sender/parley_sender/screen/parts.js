@@ -9,6 +9,11 @@ export function make(name, properties = {}, ...children) {
     else if (property in node) node[property] = value;
     else node.setAttribute(property, value);
   }
+  return fill(node, ...children);
+}
+
+/* Puts children into a node, those that there are. */
+export function fill(node, ...children) {
   node.append(...children.filter((one) => one !== null && one !== undefined));
   return node;
 }

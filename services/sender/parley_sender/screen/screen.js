@@ -1,7 +1,7 @@
 /* The screen: what is unknown, the lanes, the addresses to which nothing leaves. */
 
 import { Refused, ask, key } from "./api.js";
-import { button, choose, deed, field, make, sure, tell } from "./parts.js";
+import { button, choose, deed, field, fill, make, sure, tell } from "./parts.js";
 import { language, moment, say, speak } from "./words.js";
 
 const main = document.getElementById("main");
@@ -57,7 +57,7 @@ function inDoubt(one) {
     card.remove();
     tell(say("done", { as: say(word) }));
   };
-  card.append(
+  fill(card,
     make("h3", {}, `${one.lane} · ${say(one.purpose)}${one.campaign ? ` · ${one.campaign}` : ""}`),
     make("p", { className: "soft" }, one.message_id),
     make("p", {}, say("since", { at: moment(one.since) })),
@@ -119,7 +119,7 @@ function lane(one) {
     [say("waiting"), waiting], [say("calling"), one.calling], [say("unknown"), one.unknown],
     [say("rate"), one.rate ? say("own", { rate: one.rate }) : say("configured", { rate: one.configured_rate_per_second })],
   ];
-  card.append(
+  fill(card,
     make("h3", {}, `${one.lane} · ${one.channel}`),
     one.paused ? make("p", { className: "risk" }, say("paused", { by: one.paused.by, at: moment(one.paused.at) })) : make("p", { className: "well" }, say("running")),
     one.broken_until && new Date(one.broken_until) > new Date() ? make("p", { className: "risk" }, say("open", { at: moment(one.broken_until) })) : null,
@@ -162,7 +162,7 @@ async function suppressions(place) {
 function entry(one, again) {
   const card = make("article", { className: "card" });
   const query = new URLSearchParams({ channel: one.channel, address: one.address, scope: one.scope, ...(one.account ? { account: one.account } : {}) });
-  card.append(
+  fill(card,
     make("h3", {}, `${one.address} · ${one.channel}`),
     make("p", {}, `${one.reason}${one.note ? `: ${one.note}` : ""}`),
     make("p", { className: "soft" }, [say(one.scope, one), moment(one.since), one.by ? say("by", one) : null].filter(Boolean).join(" · ")),
