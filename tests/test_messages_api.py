@@ -389,7 +389,7 @@ def test_of_cancel_and_lane_one_comes_first(settings, tmp_path, run):
     """A message is either called back and never arrives, or the caller hears that it is too late, and it arrives."""
 
     async def main():
-        async with office(settings, tmp_path, rate="30/s", burst=1) as one:
+        async with office(settings, tmp_path, rate="10/s", burst=1) as one:
             body = {"common": {**BODY}, "messages": [{"to": {"addresses": {"inapp": f"u{n}"}}, "content": {"text": str(n)}} for n in range(60)]}
             ids = [each["message_id"] for each in (await one.post(body, path=BATCH)).body["messages"]]
 
