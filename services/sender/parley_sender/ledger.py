@@ -252,12 +252,13 @@ async def interrupted(
     )
     await connection.execute("DELETE FROM queue WHERE message_id = ANY($1::uuid[])", [row["message_id"] for row in over])
     told = await connection.fetch(
-        f"""UPDATE deliveries SET changed_at = now(), attempt = tries, called_at = called, reason = 'interrupted', status = fate
+        f"""UPDATE deliveries SET changed_at = now(), attempt = tries, called_at = called,
+                reason = CASE WHEN status = 'queued' THEN 'interrupted' ELSE reason END, status = CASE WHEN status = 'queued' THEN fate ELSE status END
             FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[]) AS lost (id, tries, called, fate)
-            WHERE message_id = id AND status = 'queued' RETURNING {_qualified()}""",
+            WHERE message_id = id RETURNING {_qualified()}, old.status AS before""",
         list(fates), [row["attempt"] for row in lost], [row["called_at"] for row in lost], list(fates.values()),
     )  # fmt: skip
-    changes = [Changed(row, fates[row["message_id"]], "interrupted", None, now, row["attempt"]) for row in told]
+    changes = [Changed(row, fates[row["message_id"]], "interrupted", None, now, row["attempt"]) for row in told if row["before"] == DeliveryStatus.QUEUED]
     return changes, [(row["contact_id"], row["chain"]) for row in over]
 
 
