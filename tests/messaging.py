@@ -23,7 +23,7 @@ from tests.conftest import until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEYS = {
-    "shop": ("acme", ["messages:read", "messages:write"]),
+    "shop": ("acme", ["messages:read", "messages:write", "messages:settle", "lanes:write", "suppressions:read", "suppressions:write"]),
     "spy": ("other", ["messages:read", "messages:write"]),
     "reader": ("acme", ["messages:read"]),
 }

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from parley import contractdocs
 from parley.settings import Settings
+from parley_sender import api, lanes_api, settling_api, suppressions_api
 from parley_sender.messages_api import Messages
 from parley_sender.openapi import document
 from tests.messaging import BODY, Office, office
@@ -73,7 +74,8 @@ def served(stack, tmp_path_factory) -> Iterator[Office]:
 def test_every_way_to_ask_is_in_the_document(served):
     """And the document is served."""
     context = served.replicas[0].context
-    routes = {route.path for route in Messages(context, None, None).routes}
+    people = [*api.routes(context), *lanes_api.routes(context), *settling_api.routes(context, None), *suppressions_api.routes(context)]
+    routes = {route.path for route in [*Messages(context, None, None).routes, *people]}
 
     assert routes == document()["paths"].keys() - {"/healthz", "/readyz", "/metrics"}
     assert document() == requests.get(f"http://127.0.0.1:{served.replicas[0].port}/openapi.json", timeout=10).json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parley import apidocs
-from parley_sender.openapi import messages
+from parley_sender.openapi import messages, people
 
 
 def document() -> dict[str, Any]:
@@ -15,12 +15,12 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Parley sender",
             "version": "1.0.0",
-            "summary": "Messages that other systems ask for.",
+            "summary": "Messages that other systems ask for, their stories, lanes, what is unknown, and addresses that get nothing.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**messages.paths(), **apidocs.own()},
+        "paths": {**messages.paths(), **people.paths(), **apidocs.own()},
         "components": {
-            "schemas": {**messages.schemas(), "Problem": apidocs.problem()},
+            "schemas": {**messages.schemas(), **people.schemas(), "Problem": apidocs.problem()},
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope that the summary names."}
             },
