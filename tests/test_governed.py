@@ -8,6 +8,7 @@ import pytest
 
 from parley.contracts import Channel, Content, MessageRequested, Purpose
 from parley.twin.ledger import Request
+from tests.conftest import until
 from tests.governed import night
 from tests.governed.audit import Delivery, Seen, fullest, judge
 from tests.governed.lanes import LANES, Lane
@@ -121,3 +122,32 @@ def test_judge_sees_every_offence():
 
 def request(at, reference):
     return Request(at + 1, float(at), "app", "plain", "accepted", 202, "id", "somebody", "tea", reference)
+
+
+# --- what it found -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.stack
+@pytest.mark.usefixtures("credentials")
+def test_a_line_of_which_nobody_told_the_number(settings, tmp_path, run):
+    """A lane that is told of too many lines to name, or hears again after it could not, finds also those that are new to it."""
+
+    async def main():
+        async with night.watch(settings, tmp_path, EVENING) as now:
+            contact, address = uuid4(), "+821012345678"
+            await now.ask(night.consent(contact, address, EVENING - timedelta(days=1)))
+            pool = now.replicas[0].context.pool
+            await until(lambda: pool.fetchval("SELECT EXISTS (SELECT FROM consents)"), "the consent is known")
+            await pool.execute(
+                """WITH line AS (INSERT INTO lines (part, purpose, tenant, campaign) VALUES ('night-a', 'marketing', 'acme', 'new') RETURNING line),
+                        new AS (INSERT INTO deliveries (message_id, tenant, contact_id, lane, channel, address, purpose, campaign, content, segments,
+                                status, due_at, requested_at)
+                            VALUES ($1, 'acme', $1, 'night-a', 'sms', $2, 'marketing', 'new', '{"text": "tea"}', 1, 'queued', $3, $3) RETURNING *)
+                   INSERT INTO queue (message_id, line, state, place, contact_id, chain, seq, units, due_at)
+                   SELECT message_id, line, 'ready', nextval('places'), contact_id, 1, seq, 1, due_at FROM new, line""",
+                contact, address, EVENING,
+            )  # fmt: skip
+            await pool.execute("SELECT pg_notify('parley_lanes', 'night-a ')")
+            return await now.rest(1)
+
+    assert ["+821012345678"] == [one.recipient for one in run(main())]

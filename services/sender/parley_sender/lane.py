@@ -66,6 +66,8 @@ class Lane:
     _wishes: Wishes = field(default_factory=Wishes)
     _lines: Lines = field(default_factory=Lines)
     _unknown: set[int] = field(default_factory=set)
+    _all_unknown: bool = False
+    """Something may stand in a line of which nobody told the number."""
     _looked: tuple[float, dict[int, int]] = (0.0, {})
     _whole_at: float = 0.0
     _turned_at: float = 0.0
@@ -93,7 +95,7 @@ class Lane:
         """Something came to stand in these lines, or in any; or (None) people set the lane otherwise, which the next turn heeds."""
         self._unknown.update(self._lines.stirred(lines))
         if lines is None:
-            self._turned_at = -LOOK
+            self._turned_at, self._all_unknown = -LOOK, True
         self.wake.set()
 
     def stopped(self, contact: UUID) -> None:
@@ -132,7 +134,7 @@ class Lane:
         self.wake.clear()
         self._look_again()
         claiming = claiming and self._may_claim()
-        if not self._over and not (claiming and (self._unknown or not self._lines.idle)) and not self._due():
+        if not self._over and not (claiming and (self._unknown or self._all_unknown or not self._lines.idle)) and not self._due():
             return
         self._turned_at = self._now
         over, now = self._over[:], self.context.clock()
@@ -177,9 +179,10 @@ class Lane:
 
     async def _taken(self, connection: Connection) -> list[Waiting]:
         """The next messages in fair order, as many as there is room for: what is urgent finds room also where the rest has none."""
-        if self._unknown:
-            self._lines.known(await facts.lines(connection, self.part, self._unknown))
-            self._unknown.clear()
+        if self._unknown or self._all_unknown:
+            asked = None if self._all_unknown else self._unknown
+            self._unknown, self._all_unknown = set(), False  # what is told from here on is asked for at the next turn
+            self._lines.known(await facts.lines(connection, self.part, asked))
         room = self._room()
         ahead = self._departures.pace.ahead(self._now, HORIZON)
         await picking.read(connection, self._lines, min(room, ahead))
