@@ -7,7 +7,7 @@ import pytest
 from bench import report, traffic
 from bench.__main__ import BENCHMARKS, _arguments
 from bench.journey import Awaited
-from bench.measure import Comparison, Latency, Memory, Sample, Series, alternate, histogram, schedule
+from bench.measure import Comparison, Holding, Latency, Memory, Sample, Series, Waits, alternate, histogram, schedule
 from bench.webhooks import webhooks
 
 from parley import wire
@@ -130,6 +130,26 @@ def test_memory_is_told_from_when_the_process_is_warm():
     assert pytest.approx(18 / 102) == found.growth
     assert "kept" in once and "old" not in once
     assert "| 0 | 50.0 MiB |\n| 2,000 | 102.0 MiB |" in once and "| 20,000 | 120.0 MiB |" in once
+
+
+def test_a_rate_that_is_wanted_beside_the_ratio():
+    """Who meets the ratio and not the rate misses by the rate."""
+    found = Comparison("sender", "what", "messages/s", Series((1500.0,)), Series((3000.0,)), "posts", target=0.35, and_rate=2000)
+
+    assert pytest.approx(0.25) == found.missed_by
+    assert "| 0.35 and 2,000/s | missed by 25% |" in report.table([found])
+
+
+def test_waits_and_memory_beside_a_crowd():
+    """The ratio is that of the 99th of a hundred, and what is held is compared with what may be."""
+    waits = Waits("reply", "a reply", [0.01] * 90 + [0.02] * 10, [0.015] * 90 + [0.05] * 10, 2.0)
+    held = Holding("sender_memory", "sender", 150 * 2**20, 300 * 2**20)
+
+    assert pytest.approx(2.5, rel=0.01) == waits.figures["reply"]
+    assert {"reply_alone_p50_ms", "reply_beside_p99_ms"} < waits.figures.keys()
+    assert {"sender_memory_mb": 150} == held.figures
+    assert "| **2.50** | 2 | missed by 25% |" in report.table([waits])
+    assert "| sender | 150 MiB | 300 MiB | met |" in report.table([held])
 
 
 def test_benchmarks_are_named_or_refused():
