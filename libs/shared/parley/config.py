@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from parley import yamlfile
-from parley.channels import PROVIDERS
+from parley.channels import PROVIDERS, SOURCES
 from parley.channels.nationals import NUMBERS
-from parley.channels.shape import Account, Connected, Counting, Source
+from parley.channels.shape import Account, Connected, Counting
 from parley.contracts import Channel
 from parley.yamlfile import ConfigError
 
@@ -222,7 +222,7 @@ class Config:
     def sending(self, tenant: str, channel: Channel, pool: str | None = None) -> list[Account]:
         """The accounts through which the tenant may send on a channel, in the order of the file; those of a pool only, where one is named."""
         own = (one for one in self.accounts.values() if one.channel is channel and one.sends_for(tenant) and pool in (None, one.pool))
-        return [one for one in own if not isinstance(PROVIDERS.get(one.provider), Source)]
+        return [one for one in own if one.provider not in SOURCES]
 
     def named(self, tenant: str, name: str) -> list[Account]:
         """The account of this name, or those of the pool of this name, as far as the tenant may send through them."""

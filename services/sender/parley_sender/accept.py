@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from parley.channels import PROVIDERS, units
+from parley.channels import COUNTING, PROVIDERS, units
 from parley.channels.plainer import plainly
-from parley.channels.shape import Account, Counting, Outgoing
+from parley.channels.shape import Account, Outgoing
 from parley.contracts import Channel, Content, DeliveryChanged, DeliveryStatus, Envelope, LinkMinted, MessageRequested
 from parley_sender import wording
 from parley_sender.law import Law
@@ -57,9 +57,11 @@ def accepted(event: Envelope, request: MessageRequested, law: Law, secret: bytes
         return replace(nowhere, status=DeliveryStatus.SUPPRESSED, reason="no_route")
     choice, address = found
     account = choice.account
-    delivery = Delivery(request, event.tenant, request.content, due, event.time, event.started_at, account.name, account.channel, address)
     unsubscribe = unsubscription(request.purpose, account.channel, request.message_id, secret)
-    delivery = replace(delivery, unsubscribe=unsubscribe, route=choice.told)
+    delivery = Delivery(
+        request, event.tenant, request.content, due, event.time, event.started_at, account.name, account.channel, address,
+        unsubscribe=unsubscribe, route=choice.told,
+    )  # fmt: skip
     if (fault := law.fault(request.content.template, account)) is not None:
         return replace(delivery, status=DeliveryStatus.SUPPRESSED, reason=f"template: {fault}")
     try:
@@ -91,14 +93,11 @@ def _worded(delivery: Delivery, law: Law, base: str) -> Content:
 
 def parts(message: Outgoing, account: Account) -> int:
     """Requests that a message takes over an account. A short text alone is one, but for operators, to whom each segment is one; for all else the provider is asked."""
-    content, provider = message.content, PROVIDERS[account.provider]
-    if (
-        not isinstance(provider, Counting)
-        and len(content.text) <= SHORT
-        and not (content.media or content.choices or content.template or content.cards)
-    ):
+    content = message.content
+    more = content.media or content.choices or content.template or content.cards
+    if account.provider not in COUNTING and len(content.text) <= SHORT and not more:
         return 1
-    return len(provider.build(message, account))
+    return len(PROVIDERS[account.provider].build(message, account))
 
 
 def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:

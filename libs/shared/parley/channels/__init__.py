@@ -27,7 +27,7 @@ from parley.channels import (
     webchat,
     webpush,
 )
-from parley.channels.shape import Account, Counting, Provider
+from parley.channels.shape import Account, Counting, Provider, Source
 from parley.contracts import Content
 
 PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
@@ -51,9 +51,15 @@ PROVIDERS: MappingProxyType[str, Provider] = MappingProxyType({
     "webchat": webchat,
 })  # fmt: skip
 """By the name that `provider:` has in accounts.yaml. The type checker holds each module against `Provider`."""
+SOURCES = frozenset(name for name, one in PROVIDERS.items() if isinstance(one, Source))
+"""Those over which nothing is sent."""
+COUNTING = frozenset(name for name, one in PROVIDERS.items() if isinstance(one, Counting))
+"""Those that count by account. Both are asked of every message, and to look at a module's functions each time takes 20 µs."""
 
 
 def units(content: Content, account: Account) -> int:
     """What the message costs of the account's rate, in the provider's unit; at least 1."""
     provider = PROVIDERS[account.provider]
-    return max(1, provider.counted(content, account) if isinstance(provider, Counting) else provider.segments(content))
+    return max(
+        1, provider.counted(content, account) if account.provider in COUNTING and isinstance(provider, Counting) else provider.segments(content)
+    )
