@@ -5,6 +5,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# All tests: two processes of them on one Kafka and PostgreSQL, a file at a time, in the order of tests/conftest.py. A part runs in one process.
+IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format docs bench fuzz chaos governed clean
@@ -21,7 +23,7 @@ demo: $(READY) ## Run the whole machinery with simulated customers; ARGS="--cust
 
 test: $(READY) ## Run the tests on real Kafka and PostgreSQL; ARGS="tests/test_router.py -k stop"
 	@$(BIN)/python -m tests.browser || true
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(or $(ARGS),$(IN_PARALLEL))
 
 check: $(READY) ## Check format, lint and types
 	@echo 'format' && $(BIN)/ruff format --check .

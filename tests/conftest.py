@@ -1,6 +1,9 @@
-"""Fixtures: one local stack for the whole run (or the one that PARLEY_KAFKA and PARLEY_DATABASE name), fresh topics and databases for each test."""
+"""Fixtures: one local stack for the whole run (or the one that PARLEY_KAFKA and PARLEY_DATABASE name), fresh topics and databases for each test.
+
+`make test` runs files in several processes (pytest-xdist). Then the process that hands them out starts the stack, for all of them."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -22,6 +25,21 @@ hypothesis.settings.load_profile("parley")
 
 SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
+LONG = (
+    "test_kills", "test_governed", "test_demo", "test_ingest_spool", "test_ingest_hits", "test_sender_locks", "test_sender_faults",
+    "test_publishing", "test_ingest_noise", "test_ingest_spoiled", "test_chat_browser",
+)  # fmt: skip
+"""Files of tests that take a minute or about that much, by `pytest --durations=60`."""
+
+
+class Servers(NamedTuple):
+    """Where Kafka and PostgreSQL are."""
+
+    kafka: str
+    database: str
+
+
+SHARED = pytest.StashKey[Servers]()
 
 
 def pytest_configure(config):
@@ -34,20 +52,32 @@ def pytest_configure(config):
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """Several processes run the tests: their servers are started before they are."""
+    running = contextlib.ExitStack()
+    config.add_cleanup(running.close)
+    config.stash[SHARED] = running.enter_context(servers())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["servers"] = tuple(node.config.stash[SHARED])
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no process is left alone with one at the end."""
+    place = {name: index for index, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
 def pytest_addoption(parser):
     parser.addoption("--samples", metavar="DIR", default=str(SAMPLES), help="directory of sample requests, a folder a provider")
 
 
-class Servers(NamedTuple):
-    """Where Kafka and PostgreSQL are."""
-
-    kafka: str
-    database: str
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Servers]:
-    """Real Kafka and real PostgreSQL, started once."""
+@contextlib.contextmanager
+def servers() -> Iterator[Servers]:
+    """Real Kafka and real PostgreSQL: those that are named, else started here and stopped at the end."""
     if os.environ.get("PARLEY_KAFKA") and os.environ.get("PARLEY_DATABASE"):
         yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"])
         return
@@ -55,9 +85,19 @@ def stack() -> Iterator[Servers]:
 
     with tempfile.TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True) as folder, asyncio.Runner() as runner:
         local = Stack(Places(Path(folder), kafka_port=free_port(), postgres_port=free_port()))
-        runner.run(local.start(print))
+        runner.run(local.start())
         yield Servers(local.kafka, local.database)
         runner.run(local.stop())
+
+
+@pytest.fixture(scope="session")
+def stack(request) -> Iterator[Servers]:
+    """The servers of the run, started once: for all processes of it, where there are several."""
+    if shared := getattr(request.config, "workerinput", {}).get("servers"):
+        yield Servers(*shared)
+        return
+    with servers() as ours:
+        yield ours
 
 
 @pytest.fixture
