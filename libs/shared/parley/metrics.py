@@ -25,15 +25,26 @@ class Metrics:
     batch_seconds: Histogram = field(init=False)
     lag_seconds: Gauge = field(init=False)
     lag_records: Gauge = field(init=False)
+    idle_seconds: Gauge = field(init=False)
+    stage_stopped: Gauge = field(init=False)
+    ready: Gauge = field(init=False)
     requests: Counter = field(init=False)
     limited: Counter = field(init=False)
     spool_bytes: Gauge = field(init=False)
+    spool_limit_bytes: Gauge = field(init=False)
     spool_records: Gauge = field(init=False)
     spool_age_seconds: Gauge = field(init=False)
     spool_set_aside: Gauge = field(init=False)
     queue_depth: Gauge = field(init=False)
     queue_age_seconds: Gauge = field(init=False)
+    lane_paused: Gauge = field(init=False)
+    lane_circuit_open: Gauge = field(init=False)
+    unknown: Gauge = field(init=False)
+    unknown_age_seconds: Gauge = field(init=False)
+    outbox_entries: Gauge = field(init=False)
+    outbox_age_seconds: Gauge = field(init=False)
     attempts: Counter = field(init=False)
+    withheld: Counter = field(init=False)
     throttle_seconds: Counter = field(init=False)
     smpp_bound: Gauge = field(init=False)
     end_to_end_seconds: Histogram = field(init=False)
@@ -70,9 +81,13 @@ class Metrics:
                 "lag_seconds", "How far the stage is behind, by the time of the last event it applied; 0 when there is nothing to do", ("stage",)
             ),
             "lag_records": gauge("lag_records", "Records between the cursor and the end of the log", ("stage",)),
+            "idle_seconds": gauge("idle_seconds", "Time since the stage last ended a step, or since it had nothing to do", ("stage",)),
+            "stage_stopped": gauge("stage_stopped", "Whether the stage stopped for good, until somebody mends the cause: 1, else 0", ("stage",)),
+            "ready": gauge("ready", "Whether the process is of use, as /readyz says: 1, else 0; looked at every few seconds", ()),
             "requests": counter("requests", "HTTP requests answered", ("route", "status")),
             "limited": counter("limited", "Requests refused with 429, by whose limit it was", ("limit",)),
             "spool_bytes": gauge("spool_bytes", "Bytes in the spool, of the limit that PARLEY_SPOOL_BYTES sets", ()),
+            "spool_limit_bytes": gauge("spool_limit_bytes", "Bytes that the spool may hold; 0: there is none", ()),
             "spool_records": gauge("spool_records", "Records in the spool that are not on the bus yet", ()),
             "spool_age_seconds": gauge("spool_age_seconds", "Age of the oldest record in the spool; 0 when it is empty", ()),
             "spool_set_aside": gauge(
@@ -80,7 +95,20 @@ class Metrics:
             ),
             "queue_depth": gauge("queue_depth", "Messages waiting to be sent", ("lane", "purpose")),
             "queue_age_seconds": gauge("queue_age_seconds", "Age of the oldest message waiting that is due", ("lane", "purpose")),
+            "lane_paused": gauge("lane_paused", "Whether people have paused the lane: 1, else 0", ("lane",)),
+            "lane_circuit_open": gauge(
+                "lane_circuit_open", "Whether the lane's circuit is open, so that nothing leaves but a trial: 1, else 0", ("lane",)
+            ),
+            "unknown": gauge("unknown", "Messages of which nobody knows whether they left", ("tenant",)),
+            "unknown_age_seconds": gauge("unknown_age_seconds", "How long the oldest of these waits to be settled", ("tenant",)),
+            "outbox_entries": gauge("outbox_entries", "Requests over HTTP whose events are not on the bus yet", ()),
+            "outbox_age_seconds": gauge("outbox_age_seconds", "Age of the oldest of these; 0 when there is none", ()),
             "attempts": counter("attempts", "Calls to providers by outcome", ("lane", "outcome")),
+            "withheld": counter(
+                "withheld",
+                "Messages that the gate let not go: held (once for each reason), suppressed, expired; `listed` for an address on the list",
+                ("lane", "status", "reason"),
+            ),
             "throttle_seconds": counter("throttle_seconds", "Time that lanes waited for their own rate or a provider's 429", ("lane", "cause")),
             "smpp_bound": gauge(
                 "smpp_bound", "Whether the bind at the operator stands: 1, else 0; each lane is bound by the process that drives it", ("lane",)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
 
 import asyncpg
@@ -157,12 +158,14 @@ async def running(service: Service, settings: Settings, clock: Clock = utc_now) 
         stack.push_async_callback(_cancelled, joining)
         if (await asyncio.wait([joining], timeout=JOIN_WITHIN if service.opens_without_bus else None))[0]:
             joining.result()
-        application = web.application(parts.routes, streams, context.metrics, settings.stuck, without_bus=service.opens_without_bus,
-                                      checks=[worker.unready for worker in parts.workers if isinstance(worker, Watched)])  # fmt: skip
+        checks, without_bus = [worker.unready for worker in parts.workers if isinstance(worker, Watched)], service.opens_without_bus
+        application = web.application(parts.routes, streams, context.metrics, settings.stuck, without_bus=without_bus, checks=checks)
+        unready = partial(web.unready, streams, settings.stuck, without_bus=without_bus, checks=checks)
         socket.listen(web.BACKLOG)
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(worker.run(stopping)) for worker in parts.workers]
         tasks += [asyncio.create_task(_watch(stream), name="endless") for stream in streams]
+        tasks.append(asyncio.create_task(_ready(unready, context.metrics), name="endless"))
         tasks.append(asyncio.create_task(web.serve(application, socket, express.protocol(parts.ways, context.metrics.requests)), name="endless"))
         tasks.append(asyncio.create_task(_joined(joining), name="endless"))
         try:
@@ -211,6 +214,13 @@ async def _watch(stream: Stream) -> None:
     while True:
         with contextlib.suppress(KafkaError, TimeoutError, OSError):
             await stream.lag()
+        await asyncio.sleep(LAG_EVERY)
+
+
+async def _ready(unready: Callable[[], Awaitable[str]], metrics: Metrics) -> None:
+    """Keeps `parley_ready` at what `/readyz` would say, also where nobody asks for that."""
+    while True:
+        metrics.ready.set(not await unready())
         await asyncio.sleep(LAG_EVERY)
 
 

@@ -77,6 +77,8 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._closed = False
         self._progress = time.monotonic()
         self._committed = 0.0
+        metrics.idle_seconds.labels(stage.name).set_function(self.idle_seconds)
+        metrics.stage_stopped.labels(stage.name).set_function(lambda: self.stopped is not None)
         self._subscriber = bus.subscribe(f"parley.{stage.name}", stage.topics, self.handle, self)
 
     # --- Kafka's calls -------------------------------------------------------------------------------------------------------------

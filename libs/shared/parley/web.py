@@ -49,9 +49,8 @@ def application(routes: Sequence[BaseRoute], streams: Sequence[Stream], metrics:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        found = [*await asyncio.gather(*(_unready(stream, stuck, without_bus) for stream in streams)), *(check() for check in checks)]
-        reasons = [reason for reason in found if reason]
-        return problem.document(503, "; ".join(reasons)) if reasons else PlainTextResponse("ready\n")
+        reason = await unready(streams, stuck, without_bus=without_bus, checks=checks)
+        return problem.document(503, reason) if reason else PlainTextResponse("ready\n")
 
     async def exposed(_: Request) -> Response:
         return Response(generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
@@ -89,6 +88,12 @@ class Counted:
         finally:
             if status:
                 self._requests.labels(getattr(scope.get("route"), "path", "none"), f"{status // 100}xx").inc()
+
+
+async def unready(streams: Sequence[Stream], stuck: float, *, without_bus: bool, checks: Sequence[Callable[[], str | None]]) -> str:
+    """Why a service is not ready, in words; empty while it is."""
+    found = [*await asyncio.gather(*(_unready(stream, stuck, without_bus) for stream in streams)), *(check() for check in checks)]
+    return "; ".join(reason for reason in found if reason)
 
 
 async def _unready(stream: Stream, stuck: float, without_bus: bool) -> str | None:

@@ -176,6 +176,7 @@ def door(context: Context) -> Door:
     spool = opened(settings.spool / f"{settings.prefix}{settings.port or PORTS['ingest']}", settings.spool_bytes)
     metrics = context.metrics
     metrics.spool_bytes.set_function(lambda: spool.held)
+    metrics.spool_limit_bytes.set(settings.spool_bytes)
     metrics.spool_records.set_function(lambda: spool.records)
     metrics.spool_set_aside.set_function(lambda: spool.set_aside)
     metrics.spool_age_seconds.set_function(lambda: context.clock().timestamp() - spool.oldest if spool.oldest is not None else 0.0)

@@ -27,13 +27,14 @@ from parley_sender.call import Calls
 from parley_sender.calling import Calling
 from parley_sender.departures import HORIZON, RANK, Departures
 from parley_sender.law import Law
-from parley_sender.ledger import Claimed, Wishes
+from parley_sender.ledger import Changed, Claimed, Wishes
 from parley_sender.limits import Limits, as_wished
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.queue import Lines, Waiting
 from parley_sender.saying import Saying
 from parley_sender.standing import Stirred
 from parley_sender.tell import records
+from parley_sender.withheld import withheld
 
 log = structlog.get_logger()
 
@@ -169,7 +170,7 @@ class Lane:
             self._calls[one.message_id] = one, None
         owed = {one.message_id for one in taken if one.owed}
         self._departures.add([replace(one, owed=one.message_id in owed) for one in claimed])
-        self._observe(over)
+        self._observe(over, [*stopped, *held])
         await self._saying.say(said)
 
     def _due(self) -> bool:
@@ -285,13 +286,15 @@ class Lane:
             self._departures.pace.pause(self._now + (until - now).total_seconds())
         self._departures.changed()
 
-    def _observe(self, over: Sequence[tuple[Finished, Claimed]]) -> None:
+    def _observe(self, over: Sequence[tuple[Finished, Claimed]], kept: Sequence[Changed]) -> None:
         counts: dict[str, int] = {}
         for call, _ in over:
             if call.outcome is not None:
                 counts[call.outcome.kind] = counts.get(call.outcome.kind, 0) + 1
         for kind, count in counts.items():
             self.context.metrics.attempts.labels(self.account.name, kind).inc(count)
+        for (status, reason), count in withheld(kept).items():
+            self.context.metrics.withheld.labels(self.account.name, status, reason).inc(count)
 
     # --- between turns -------------------------------------------------------------------------------------------------------------
 
