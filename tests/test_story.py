@@ -223,6 +223,24 @@ def test_the_command_tells_the_same(desk):
 
 
 @stack
+def test_a_receipt_that_came_before_its_message_stands_in_the_story(desk):
+    """Joined with the answer to the call, under the time at which the provider said it."""
+
+    async def main():
+        async with desk().open(latency_ms=400) as one:
+            (number,) = await one.ask("hello")
+            await until(lambda: _called(one), "the call at the twin")
+            (call,) = one.twin.inboxes.of("u1")
+            await one.receipt("delivered", provider_id=call.provider_id)
+            await one.ends(delivered=1)
+            return await one.story(number)
+
+    story = asyncio.run(main())
+
+    assert ["delivered"] == [one["detail"]["status"] for one in story["story"] if one["what"] == "told"]
+
+
+@stack
 def test_a_provider_that_repeats_itself_fills_no_story(desk):
     """The first fifty receipts are told."""
 
@@ -243,6 +261,10 @@ def _why(one, *words):
     settings = {"PARLEY_DATABASE": one.settings.database.get_secret_value(), "PATH": ""}
     command = [str(Path(sys.executable).with_name("parley")), "why", *map(str, words)]
     return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def _called(one):
+    return one.twin.inboxes.of("u1")
 
 
 async def _notes(one, count):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -27,11 +29,20 @@ class Heard(NamedTuple):
     moved: bool
 
 
+class Cost(NamedTuple):
+    """What the provider says that a message takes; None where it says nothing of it."""
+
+    message_id: UUID
+    price: Decimal | None
+    currency: str | None
+    segments: int | None
+
+
 async def keep(connection: Connection, heard: Sequence[Heard], now: datetime) -> None:
     """Notes a batch of receipts, in order."""
     if heard:
         await _note(connection, heard)
-        await _price(connection, [one for one in heard if one.data.price is not None or one.data.segments is not None])
+        await priced(connection, [Cost(one.row["message_id"], one.data.price, one.data.currency, one.data.segments) for one in heard])
         lost = [(one, why) for one in heard if (why := bounces.lost(one.data, one.row["channel"])) is not None]
         entries = [
             Entry(one.row["tenant"], EVERYBODY, one.row["channel"], one.row["address"], why, note=one.data.code)
@@ -56,14 +67,25 @@ def _detail(one: Heard) -> dict[str, object]:
     return {"status": TOLD[one.data.status], "moved": one.moved, **({"code": one.data.code} if one.data.code else {})}
 
 
-async def _price(connection: Connection, heard: Sequence[Heard]) -> None:
-    """What the provider says that the message takes; the latest word of a batch counts, and a word that says nothing of it takes nothing back."""
-    if heard:
+async def priced(connection: Connection, costs: Sequence[Cost]) -> None:
+    """What the provider says that messages take; the latest word counts, and a word that says nothing of it takes nothing back."""
+    told = [one for one in costs if one.price is not None or one.segments is not None]
+    if told:
         await connection.execute(
             """UPDATE deliveries SET price = coalesce(new.price, deliveries.price), currency = coalesce(new.currency, deliveries.currency),
                    told_segments = coalesce(new.segments, told_segments)
                FROM (SELECT DISTINCT ON (id) * FROM unnest($1::uuid[], $2::numeric[], $3::text[], $4::int[]) WITH ORDINALITY
                      AS new (id, price, currency, segments, place) ORDER BY id, place DESC) AS new WHERE message_id = id""",
-            [one.row["message_id"] for one in heard], [one.data.price for one in heard], [one.data.currency for one in heard],
-            [one.data.segments for one in heard],
+            *zip(*told, strict=True),
+        )
+
+
+async def joined(connection: Connection, rows: Sequence[asyncpg.Record], named: Mapping[str, UUID]) -> None:
+    """Notes receipts that waited for the id of their message (`named`: the message of each id)."""
+    if rows:
+        await connection.execute(
+            "INSERT INTO notes (message_id, at, what, detail) SELECT id, at, 'told', detail FROM unnest($1::uuid[], $2::timestamptz[], $3::jsonb[])"
+            " AS new (id, at, detail)",
+            [named[row["provider_id"]] for row in rows], [row["at"] for row in rows],
+            [orjson.dumps({"status": row["status"], "moved": True, **({"code": row["code"]} if row["code"] else {})}).decode() for row in rows],
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,10 @@ from parley.channels.shape import Account
 from parley.contracts import Content, DeliveryStatus, Purpose
 from parley.database import Connection
 from parley.policies import Policy
-from parley_sender import facts
+from parley_sender import facts, hearing
 from parley_sender.facts import Asked
 from parley_sender.gate import Drop
+from parley_sender.hearing import Cost
 from parley_sender.outcome import Finished, Next, doubtful
 from parley_sender.receipts import COLUMNS, reason
 from parley_sender.standing import Chain
@@ -64,6 +65,7 @@ class Claimed:
     gate: str
     line: int
     place: int
+    tenant: str
     owed: bool = False
 
 
@@ -132,6 +134,7 @@ def _claimed(one: Asked, row: asyncpg.Record, gate: Mapping[str, Any]) -> Claime
     return Claimed(
         asked.message_id, asked.contact_id, asked.purpose, asked.address, one.content, asked.units, row["attempt"], one.failures, one.parts_done,
         one.chain, one.started_at, asked.expires_at, one.fallback_after, orjson.dumps(gate).decode(), row["line"], row["place"],
+        asked.tenant,
     )  # fmt: skip
 
 
@@ -142,13 +145,16 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
     rows = await connection.fetch(
         f"""WITH gone AS (DELETE FROM queue USING unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason)
                           WHERE message_id = id AND state <> 'calling'
-                          RETURNING message_id AS id, chain, attempt AS tries, doubt, queue.parts_done AS done, status AS fate, reason AS why)
-            UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
-            FROM gone WHERE message_id = id AND deliveries.status = 'queued' RETURNING {_qualified()}, chain""",
+                          RETURNING message_id AS id, contact_id, chain, attempt AS tries, doubt, queue.parts_done AS done, reserved, status AS fate, reason AS why),
+            ended AS (UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
+                      FROM gone WHERE message_id = id AND deliveries.status = 'queued' RETURNING {_qualified()})
+            SELECT ended.*, gone.contact_id AS whose, chain, CASE WHEN NOT doubt AND done = 0 THEN reserved END AS reserved
+            FROM gone LEFT JOIN ended ON message_id = id""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
-    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows]
-    early = await _unparked(connection, lane, [one.provider_id for one in changes if one.status is DeliveryStatus.SENT and one.provider_id])
+    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows if row["message_id"]]
+    named = {one.provider_id: one.row["message_id"] for one in changes if one.status is DeliveryStatus.SENT and one.provider_id}
+    early = await _unparked(connection, lane, named)
     found = [_received(one, early.get(one.provider_id or "", ())) for one in changes]
     if early:
         await connection.execute(
@@ -156,7 +162,9 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
             " AS new (id, status, reason) WHERE message_id = id",
             [one.row["message_id"] for one in found], [one.status for one in found], [one.reason for one in found],
         )  # fmt: skip
-    return found, [(row["contact_id"], row["chain"]) for row in rows]
+    unused = [one.row for one in found if one.row["reserved"]]
+    await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in unused])
+    return found, [(row["whose"], row["chain"]) for row in rows]
 
 
 def stop_status(otherwise: str) -> str:
@@ -200,7 +208,8 @@ async def tell_held(connection: Connection, held: Sequence[tuple[UUID, datetime,
 
 
 async def record(connection: Connection, lane: str, finished: Sequence[tuple[Finished, Next]], hold: Hold) -> Ended:
-    """Writes what came of calls: the attempts, and the deliveries that still stand where the call found them.
+    """Writes what came of calls: the attempts, and the deliveries that still stand where the call found them. A call that is recorded already (the commit's
+    answer was lost) moves nothing any more: the message may be called for elsewhere by now.
 
     A receipt may have been quicker: then the delivery keeps what it says and only learns the provider's id. Receipts that were parked for that
     id move it on. Gives what changed, by the calls' order.
@@ -209,17 +218,19 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
         return [], []
     await _attempts(connection, [call for call, _ in finished], hold)
     rows = await connection.fetch(
-        f"SELECT {_qualified()}, chain, reserved FROM deliveries JOIN queue USING (message_id) WHERE message_id = ANY($1::uuid[])"
-        " ORDER BY queue.contact_id, chain FOR UPDATE",
-        [call.message_id for call, _ in finished],
+        f"""SELECT {_qualified()}, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
+                ON message_id = id WHERE queue.state = 'calling' AND queue.fence = $3 AND queue.attempt = tries
+            ORDER BY queue.contact_id, chain FOR UPDATE""",
+        [call.message_id for call, _ in finished], [call.attempt for call, _ in finished], hold.fence,
     )  # fmt: skip
     found = {row["message_id"]: row for row in rows}
     await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
-    ended = [call.outcome for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
-    early = await _unparked(connection, lane, [one.provider_id for one in ended if one.provider_id])
+    ended = [(call, call.outcome) for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
+    early = await _unparked(connection, lane, {one.provider_id: call.message_id for call, one in ended if one.provider_id})
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
     ways = {call.message_id: (call, after) for call, after in finished}
     await _write(connection, changes, ways)
+    await hearing.priced(connection, [Cost(call.message_id, one.price, one.currency, one.segments) for call, _ in finished if (one := call.outcome)])
     await _requeue(connection, [ways[change.row["message_id"]] for change in changes if change.status is DeliveryStatus.QUEUED])
     over = [change.row for change in changes if change.status is not DeliveryStatus.QUEUED]
     await connection.execute("DELETE FROM queue WHERE message_id = ANY($1::uuid[])", [row["message_id"] for row in over])
@@ -229,12 +240,12 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
 
 
 async def interrupted(
-    connection: Connection, account: Account, policy: Policy, part: str, hold: Hold | None, alive: Sequence[UUID], now: datetime
+    connection: Connection, account: Account, policy: Callable[[str], Policy], part: str, hold: Hold | None, alive: Sequence[UUID], now: datetime
 ) -> Ended:
     """Settles calls found under way at a takeover. `alive` are this process's own, which go on; those it claimed and never made (under `hold`)
     go back to the queue; those of another process are doubtful. Gives what changed."""
     rows = await connection.fetch(
-        """SELECT message_id, chain, contact_id, fence, attempt, called_at, purpose FROM queue JOIN lines USING (line)
+        """SELECT message_id, chain, contact_id, fence, attempt, called_at, purpose, tenant FROM queue JOIN lines USING (line)
            WHERE state = 'calling' AND part = $1 AND message_id <> ALL($2::uuid[]) ORDER BY contact_id, chain FOR UPDATE OF queue""",
         part, list(alive),
     )  # fmt: skip
@@ -244,7 +255,7 @@ async def interrupted(
     if not lost:
         return [], []
     await _in_doubt(connection, lost, now)
-    fates = {row["message_id"]: doubtful(account, policy.unknown[Purpose(row["purpose"])]) for row in lost}
+    fates = {row["message_id"]: doubtful(account, policy(row["tenant"]).unknown[Purpose(row["purpose"])]) for row in lost}
     again = [number for number, fate in fates.items() if fate is DeliveryStatus.QUEUED]
     over = [row for row in lost if fates[row["message_id"]] is not DeliveryStatus.QUEUED]
     await connection.execute(
@@ -295,13 +306,14 @@ async def _attempts(connection: Connection, calls: Sequence[Finished], hold: Hol
         )
 
 
-async def _unparked(connection: Connection, lane: str, provider_ids: Sequence[str]) -> dict[str, list[Told]]:
-    """Takes the receipts that came before their message's id was known."""
-    if not provider_ids:
+async def _unparked(connection: Connection, lane: str, named: Mapping[str, UUID]) -> dict[str, list[Told]]:
+    """Takes the receipts that came before their message's id was known; `named`: the message of each id."""
+    if not named:
         return {}
     rows = await connection.fetch(
-        "DELETE FROM parked WHERE lane = $1 AND provider_id = ANY($2::text[]) RETURNING provider_id, status, code", lane, provider_ids
+        "DELETE FROM parked WHERE lane = $1 AND provider_id = ANY($2::text[]) RETURNING provider_id, status, code, at", lane, list(named)
     )
+    await hearing.joined(connection, rows, named)
     found: dict[str, list[Told]] = {}
     for row in rows:
         found.setdefault(row["provider_id"], []).append(Told(DeliveryStatus(row["status"]), row["code"]))

@@ -16,7 +16,7 @@ import orjson
 from parley.config import Config
 from parley.contracts import DeliveryStatus, Record
 from parley.database import Connection
-from parley_sender import outbox, standing
+from parley_sender import hearing, outbox, standing
 from parley_sender.ledger import Changed
 from parley_sender.limits import part_of
 from parley_sender.questions import Verdict
@@ -62,9 +62,10 @@ async def _early(connection: Connection, verdicts: Mapping[UUID, Verdict]) -> di
     rows = await connection.fetch(
         """DELETE FROM parked USING unnest($1::uuid[], $2::text[]) AS named (id, provider) JOIN deliveries d ON d.message_id = named.id
            WHERE parked.lane = d.lane AND parked.provider_id = named.provider AND d.status = 'unknown' AND d.parts <= d.parts_done + 1
-           RETURNING named.id, parked.status, parked.code""",
+           RETURNING named.id, parked.provider_id, parked.status, parked.code, parked.at""",
         list(named), list(named.values()),
     )  # fmt: skip
+    await hearing.joined(connection, rows, {row["provider_id"]: row["id"] for row in rows})
     found: dict[UUID, list[Told]] = {}
     for row in rows:
         found.setdefault(row["id"], []).append(Told(DeliveryStatus(row["status"]), row["code"]))
