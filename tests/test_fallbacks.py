@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
+import orjson
 import pytest
 import yaml
 from hypothesis import given
@@ -253,6 +254,27 @@ async def _heard(one: Post, number: UUID, first: UUID, status: str) -> bool:
         said = [wire.decode(DeliveryChanged.topic, record.headers, record.value).data for record in stretch.records]
         found += [(one.status, one.instead_of) for one in said if one.message_id == number]
     return found == [("queued", first), (status, first)]
+
+
+@pytest.mark.stack
+def test_a_request_on_the_bus_is_told_elsewhere_too(settings, tmp_path):
+    """Nobody but the sender's own worker looks; the story tells why it went where it went."""
+
+    async def main(one):
+        request = asked(channels=("inapp", "sms"), fallback_after=1, content=Content(text="hello"))
+        event = Envelope(id=str(uuid4()), source="test", time=datetime.now(UTC), tenant="acme", data=request)
+        await one.context.bus.publish([wire.encode(event)])
+        await until(lambda: _texts(one, ["hello"]), "the text at the number")
+        route = await one.pool.fetchval("SELECT route FROM deliveries WHERE message_id = $1", request.message_id)
+        return route, await one.followers(request.message_id)
+
+    route, followers = posted(settings, tmp_path, main)
+
+    assert ({"by": "only", "why": "the account of this channel"}, [("sms", "number")]) == (orjson.loads(route), followers)
+
+
+async def _texts(one: Post, wanted: list[str]) -> bool:
+    return [said.text for said in one.twin.inboxes.of(NUMBER)] == wanted
 
 
 @pytest.mark.stack

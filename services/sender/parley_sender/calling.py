@@ -48,7 +48,7 @@ class Calling:
         """Where one click takes the person off marketing: the address whose code was minted when the message was queued."""
         settings = self.context.settings
         code = unsubscription(one.purpose, self.account.channel, one.message_id, settings.secret.get_secret_value().encode())
-        return f"{base_of(self.context.config.tenants.get(self.account.tenant), settings.links)}/u/{code}" if code else None
+        return f"{base_of(self.context.config.tenants.get(one.tenant), settings.links)}/u/{code}" if code else None
 
 
 def _valid_for(one: Claimed, at: datetime) -> timedelta | None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from parley.contracts import Channel, ConsentState, Content, Purpose
 from parley.database import Connection
+from parley.policies import LONGEST_WINDOW
 from parley_sender.gate import Candidate, Consent
 from parley_sender.queue import Line, Waiting
 
-LONGEST = timedelta(days=31)
-"""How long it is remembered when somebody was sent to: no cap looks further back."""
+Slot = tuple[UUID, str, datetime]
+"""Of a person, for a purpose, since when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ async def fronts(connection: Connection, wanted: Mapping[int, int], each: int) -
     return found
 
 
-async def asked(connection: Connection, messages: Sequence[UUID], capped: Collection[str]) -> dict[UUID, Asked]:
+async def asked(connection: Connection, messages: Sequence[UUID], capped: Collection[str], owner: str) -> dict[UUID, Asked]:
     """What the gate asks of these messages; those that do not stand in line any more are left out. They are locked, so nobody calls them off meanwhile.
 
+    `owner`: whose account it is: where others send through it, who refuses there is heard by its owner, and means the sender that they see.
     `capped`: purposes whose frequency is capped: of those it is counted what of higher priority waits for the same person.
     """
     rows = await connection.fetch(
@@ -71,6 +73,9 @@ async def asked(connection: Connection, messages: Sequence[UUID], capped: Collec
                    SELECT state, at, at_night FROM consents c WHERE (c.contact_id, c.channel, c.purpose) = (d.contact_id, d.channel, d.purpose)
                    UNION ALL
                    SELECT state, at, at_night FROM consents c WHERE (c.tenant, c.channel, c.address, c.purpose) = (d.tenant, d.channel, d.address, d.purpose)
+                   UNION ALL
+                   SELECT state, at, at_night FROM consents c
+                   WHERE d.tenant <> $3 AND (c.tenant, c.channel, c.address, c.purpose, c.state) = ($3, d.channel, d.address, d.purpose, 'revoked')
                ) AS said ORDER BY at DESC, state = 'revoked' DESC LIMIT 1) AS c ON true
            LEFT JOIN LATERAL (
                SELECT reason FROM suppressions s WHERE (s.address, s.channel) = (d.address, d.channel) AND s.tenant IN ('', d.tenant) AND s.account IN ('', d.lane)
@@ -83,7 +88,7 @@ async def asked(connection: Connection, messages: Sequence[UUID], capped: Collec
            ) AS b ON d.purpose = ANY($2::text[])
            WHERE q.message_id = ANY($1::uuid[]) AND q.state = 'ready' AND d.status = 'queued'
            ORDER BY q.contact_id, q.chain FOR UPDATE OF q""",
-        messages, list(capped),
+        messages, list(capped), owner,
     )  # fmt: skip
     return {row["message_id"]: _asked(row) for row in rows}
 
@@ -124,17 +129,17 @@ async def touched(connection: Connection, people: Collection[tuple[UUID, Purpose
     return {(row["contact_id"], Purpose(row["purpose"])): row["times"] for row in rows}
 
 
-async def touch(connection: Connection, taken: Sequence[tuple[UUID, Purpose, datetime]]) -> None:
-    """Notes when people are sent to, beside all that still counts."""
+async def touch(connection: Connection, taken: Sequence[Slot]) -> None:
+    """Notes when people are sent to, beside all that a cap may still count."""
     await connection.execute(
         """UPDATE touches SET times = (SELECT array_agg(at ORDER BY at) FROM unnest(times || ats) AS at WHERE at > $4::timestamptz - $5::interval)
            FROM (SELECT contact_id, purpose, array_agg(at) AS ats FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS taken (contact_id, purpose, at)
                  GROUP BY contact_id, purpose) AS new WHERE (touches.contact_id, touches.purpose) = (new.contact_id, new.purpose)""",
-        *zip(*taken, strict=True), max(at for _, _, at in taken), LONGEST,
+        *zip(*taken, strict=True), max(at for _, _, at in taken), LONGEST_WINDOW,
     )  # fmt: skip
 
 
-async def untouch(connection: Connection, given_back: Sequence[tuple[UUID, str, datetime]]) -> None:
+async def untouch(connection: Connection, given_back: Sequence[Slot]) -> None:
     """Slots of messages that reached nobody are free again."""
     if given_back:
         await connection.execute(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from parley.contracts import ConsentChanged, DeliveryStatus, MessageReceived, MessageRequested, ReceiptReceived
+import orjson
+
+from parley.contracts import ConsentChanged, DeliveryStatus, ErasureRequested, MessageReceived, MessageRequested, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
-from parley_sender import erasing, receipts, standing
+from parley_sender import erasing, receipts, remaining, rerouting, standing
 from parley_sender.accept import Delivery, accepted, changed, minted
 from parley_sender.consents import agree, agreements, wrote
 from parley_sender.law import Law
@@ -28,24 +30,28 @@ class Intake:
     topics: tuple[str, ...] = (MessageRequested.topic, ConsentChanged.topic, ReceiptReceived.topic, MessageReceived.topic)
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
-        asked = [(one, self._accept(one, data)) for one in batch if isinstance(data := one.event.data, MessageRequested)]
+        wanted = [(one, data) for one in batch if isinstance(data := one.event.data, MessageRequested)]
+        broken = await rerouting.broken(connection, now) if wanted else frozenset()
+        asked = [(one, self._accept(one, data, broken)) for one, data in wanted]
         refused = await erasing.inherited(connection, [delivery for _, delivery in asked], self.secret)
         refusing = await agree(connection, [*agreements(batch), *refused], now)
         await standing.tell_stops(connection, refusing)
         await wrote(connection, batch, now)
         results = await self._queue(connection, asked, now)
         results += await erasing.erase(connection, batch, self.secret, now)
+        await standing.tell_stops(connection, [data.contact_id for one in batch if isinstance(data := one.event.data, ErasureRequested)])
         told = [(one, data) for one in batch if isinstance(data := one.event.data, ReceiptReceived)]
         return [*results, *(await receipts.apply(connection, told, now) if told else ())]
 
-    def _accept(self, one: Arrived, data: MessageRequested) -> Delivery:
-        return accepted(one.event, data, self.law, self.secret, self.links)
+    def _accept(self, one: Arrived, data: MessageRequested, broken: Collection[str]) -> Delivery:
+        return accepted(one.event, data, self.law, self.secret, self.links, broken)
 
     async def _queue(self, connection: Connection, asked: Sequence[tuple[Arrived, Delivery]], now: datetime) -> list[Caused]:
         """Queues what is new and tells of it; lanes hear of it when the step is committed."""
         if not asked:
             return []
         new = await insert(connection, [delivery for _, delivery in asked])
+        await remaining.remember(connection, [delivery for _, delivery in asked if delivery.request.message_id in new])
         results: list[Caused] = []
         parts: dict[UUID, str] = {}
         for one, delivery in asked:
@@ -67,14 +73,16 @@ async def insert(connection: Connection, deliveries: Sequence[Delivery]) -> set[
     columns = zip(*(_row(one) for one in deliveries), strict=True)
     rows = await connection.fetch(
         """INSERT INTO deliveries (message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step,
-               conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of)
+               conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of,
+               route)
            SELECT message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step,
-               conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of
+               conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of,
+               route
            FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                $11::text[], $12::text[], $13::uuid[], $14::jsonb[], $15::int[], $16::int[], $17::text[], $18::text[], $19::timestamptz[],
-               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[]) WITH ORDINALITY AS given (
+               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[], $27::jsonb[]) WITH ORDINALITY AS given (
                message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step, conversation_id, content, segments, parts,
-               status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of, place)
+               status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of, route, place)
            ORDER BY place
            ON CONFLICT (message_id) DO NOTHING RETURNING message_id""",
         *columns,
@@ -88,5 +96,5 @@ def _row(one: Delivery) -> tuple[object, ...]:
         request.message_id, one.tenant, request.contact_id, one.lane, one.channel, one.address, request.purpose, request.notice, request.campaign,
         request.variant, request.flow, request.step, request.conversation_id, one.content.model_dump_json(exclude_defaults=True), one.units,
         one.parts, one.status, one.reason, one.due_at, request.expires_at, one.requested_at, one.started_at, request.timezone, request.priority,
-        request.fallback_after, request.instead_of,
+        request.fallback_after, request.instead_of, orjson.dumps(one.route).decode() if one.route is not None else None,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -84,7 +85,8 @@ class Lane:
     def __post_init__(self) -> None:
         self._saying = Saying(self.context.bus, self.part)
         self._calling = Calling(self.account, self.context, self.clients)
-        self._departures = Departures(self.limits.pace(self.account, self.part, 0.0), self.context.clock, self._go, self._stay, self.wake.set)
+        own, whose = self.account, partial(standing.of_address, self.account.channel)
+        self._departures = Departures(self.limits.pace(own, self.part, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose)
 
     @property
     def _now(self) -> float:
@@ -99,9 +101,9 @@ class Lane:
             self._turned_at, self._all_unknown = -LOOK, True
         self.wake.set()
 
-    def stopped(self, contact: UUID) -> None:
-        """The contact wants nothing more: what is claimed for it is asked again at the gate."""
-        self._departures.stop(contact)
+    def stopped(self, who: UUID) -> None:
+        """A contact, or who has an address, wants nothing more: what is claimed for it is asked again at the gate."""
+        self._departures.stop(who)
 
     # --- its life --------------------------------------------------------------------------------------------------------------------
 
@@ -143,7 +145,7 @@ class Lane:
         async with self.context.pool.acquire() as connection, connection.transaction():
             wishes = await ledger.keep(connection, self.part, self._hold)
             self._heed(wishes)
-            finished = [(call, settled(call, self.account, now, self.law.policy(self.account.tenant))) for call, _ in over]
+            finished = [(call, settled(call, self.account, now, self.law.policy(one.tenant))) for call, one in over]
             changes, chains = await ledger.record(connection, self.account.name, finished, hold)
             taken = await self._taken(connection) if claiming and not wishes.paused else []
             picked = await picking.pick(connection, taken, self.account, self.law, self._wait_to, now)
@@ -324,9 +326,7 @@ class Lane:
             if not mine:
                 self._abandon()
             alive = [*self._calls, *(call.message_id for call, _ in self._over)]
-            changes, chains = await ledger.interrupted(
-                connection, self.account, self.law.policy(self.account.tenant), self.part, found if mine else None, alive, now
-            )
+            changes, chains = await ledger.interrupted(connection, self.account, self.law.policy, self.part, found if mine else None, alive, now)
             stirred = await standing.promote(connection, chains, now)
             await standing.tell(connection, {part: lines for part, lines in stirred.items() if part != self.part})
             lines = await facts.lines(connection, self.part)

@@ -12,7 +12,7 @@ from parley.channels.shape import Account
 from parley.contracts import Purpose
 from parley.database import Connection
 from parley_sender import facts, law
-from parley_sender.facts import LONGEST, Asked
+from parley_sender.facts import Asked
 from parley_sender.gate import Drop, Go, Hold, Verdict, capped, gate
 from parley_sender.law import Law
 from parley_sender.queue import Lines, Waiting
@@ -69,15 +69,18 @@ async def read(connection: Connection, lines: Lines, room: int) -> None:
 async def pick(
     connection: Connection, taken: Sequence[Waiting], account: Account, rules: Law, pace: Callable[[str, bool], float], now: datetime
 ) -> Picked:
-    """Asks the gate about messages that were taken from their lines. `pace`: in how many seconds something may leave to an address, we first or not."""
+    """Asks the gate about messages that were taken from their lines, each once: what was handed back and read again stands in memory twice.
+
+    `pace`: in how many seconds something may leave to an address, we first or not.
+    """
     picked = Picked()
     if not taken:
         return picked
     limited = rules.capped()
-    asked = await facts.asked(connection, [one.message_id for one in taken], limited)
+    asked = await facts.asked(connection, [one.message_id for one in taken], limited, account.tenant)
     picked.stale = [one.message_id for one in taken if one.message_id not in asked]
     passed: list[tuple[Asked, Ruling]] = []
-    for one in (asked[waiting.message_id] for waiting in taken if waiting.message_id in asked):
+    for one in (asked[number] for number in dict.fromkeys(waiting.message_id for waiting in taken) if number in asked):
         holding, ruling = rules.of(one.candidate, account, now)
         if picked.note(one.candidate.message_id, gate(one.candidate, holding, now)):
             continue
@@ -89,23 +92,38 @@ async def pick(
 
 
 async def _reserve(connection: Connection, passed: Sequence[tuple[Asked, Ruling]], picked: Picked, now: datetime) -> None:
-    """Lets go whom no cap keeps, each with a slot of its own; lanes that ask for the same person at once ask one after the other."""
-    people = {(one.candidate.contact_id, one.candidate.purpose) for one, ruling in passed if ruling.caps and one.candidate.reserved is None}
+    """Lets go whom no cap keeps, each with a slot of its own; lanes that ask for the same person at once ask one after the other.
+
+    Who comes again with the slot of an earlier try asks for no second one; but it counts from now on: what is sent now was not sent then.
+    """
+    people = {(one.candidate.contact_id, one.candidate.purpose) for one, ruling in passed if ruling.caps and one.candidate.notice is None}
     times = await facts.touched(connection, people) if people else {}
-    taken: list[tuple[UUID, Purpose, datetime]] = []
+    taken: list[facts.Slot] = []
+    given_back: list[facts.Slot] = []
     for one, ruling in passed:
         asked, slots = one.candidate, None
         key = asked.contact_id, asked.purpose
-        if ruling.caps and asked.reserved is None and asked.notice is None:
-            if picked.note(asked.message_id, capped(times[key], ruling.caps, asked.before, now)):
+        if ruling.caps and asked.notice is None:
+            before = asked.reserved
+            if before is None and picked.note(asked.message_id, capped(times[key], ruling.caps, asked.before, now)):
                 continue
-            at = (
-                max(now, times[key][-1] + timedelta(microseconds=1)) if times[key] else now
-            )  # each slot has a time of its own, by which it is given back
-            times[key].append(at)
-            taken.append((*key, at))
-            asked, slots = replace(asked, reserved=at), sum(1 for time in times[key] if time > now - LONGEST)
+            if before is not None and before in times[key]:
+                times[key].remove(before)
+                given_back.append((*key, before))
+                before = None
+            if before is None:
+                taken.append((*key, at := _slot(times[key], now)))
+                asked = replace(asked, reserved=at)
+            slots = sum(1 for time in times[key] if time > now - max(cap.window for cap in ruling.caps))
         picked.going.append(replace(one, candidate=asked))
         picked.gates[asked.message_id] = law.found(asked, ruling, slots)
+    await facts.untouch(connection, given_back)
     if taken:
         await facts.touch(connection, taken)
+
+
+def _slot(times: list[datetime], now: datetime) -> datetime:
+    """A slot among those of a person: each has a time of its own, by which it is given back."""
+    at = max(now, times[-1] + timedelta(microseconds=1)) if times else now
+    times.append(at)
+    return at
