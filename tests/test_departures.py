@@ -2,18 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from parley.contracts import Content, Purpose
-from parley_sender.departures import Departures
+from parley_sender.departures import AGED, Departures
 from parley_sender.ledger import Claimed
 from parley_sender.pace import Bucket, Pace
 
 T0 = datetime(2026, 11, 25, 12, tzinfo=UTC)
+WHOSE = {"u1": UUID(int=1)}
 
 
 def claimed() -> Claimed:
-    return Claimed(uuid4(), uuid4(), Purpose.MARKETING, "u1", Content(text="tea"), 1, 1, 0, 0, 0, None, None, None, "{}", 1, 1)
+    return Claimed(uuid4(), uuid4(), Purpose.MARKETING, "u1", Content(text="tea"), 1, 1, 0, 0, 0, None, None, None, "{}", 1, 1, "acme")
 
 
 def test_a_slow_lane_does_not_ask_again_and_again(run):
@@ -33,3 +34,75 @@ def test_a_slow_lane_does_not_ask_again_and_again(run):
     run(main())
 
     assert [] == asked
+
+
+def leaving() -> tuple[Departures, list[Claimed], list[Claimed]]:
+    """Departures at a pace that lets all of these go at once, with who went and who stayed."""
+    went: list[Claimed] = []
+    stayed: list[Claimed] = []
+    pace = Pace(Bucket(1000.0, 1000, 1.0))
+    return Departures(pace, lambda: T0, went.append, stayed.append, lambda: None, WHOSE.get), went, stayed
+
+
+def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
+    """What was claimed before it goes back to the gate; what was claimed after it, and was asked there since, leaves."""
+    before, after = claimed(), claimed()
+
+    async def main() -> tuple[list[Claimed], list[Claimed]]:
+        departures, went, stayed = leaving()
+        departures.add([before])
+        departures.stop(WHOSE["u1"])
+        departures.add([after])
+        running = asyncio.create_task(departures.run())
+        await asyncio.sleep(0)
+        running.cancel()
+        return went, stayed
+
+    assert ([after], [before]) == run(main())
+
+
+def test_what_is_claimed_for_long_is_asked_again(run, monkeypatch):
+    """Whoever was passed by others for seconds may have lost their leave meanwhile."""
+    one = claimed()
+
+    async def main() -> tuple[list[Claimed], list[Claimed]]:
+        departures, went, stayed = leaving()
+        departures.add([one])
+        loop = asyncio.get_running_loop()
+        later = loop.time() + AGED
+        monkeypatch.setattr(loop, "time", lambda: later)
+        running = asyncio.create_task(departures.run())
+        await asyncio.sleep(0)
+        running.cancel()
+        return went, stayed
+
+    assert ([], [one]) == run(main())
+
+
+def test_what_leaves_late_is_counted_late():
+    """A burst that was let go before its process stood still fills the second in which it arrives."""
+    pace = Pace(Bucket(10.0))
+    for _ in range(10):
+        pace.take(1, "u1", True, 0.0)
+    for _ in range(10):
+        pace.begun(1, 0.0, 0.5)
+
+    assert pace.at(1, 1.1) > 1.5
+
+
+def test_a_call_that_begins_at_once_is_counted_once():
+    """Nor is what was let go forgotten: the window holds ten and no more, whether or not they began late."""
+    pace = Pace(Bucket(10.0))
+    for number in range(10):
+        pace.take(1, "u1", True, number / 10)
+        pace.begun(1, number / 10, number / 10 + (0.05 if number % 2 else 0.0))
+
+    assert 1.0 < pace.at(1, 1.0) < 1.06
+
+
+def test_the_empty_second_saves_nothing_up():
+    """Who takes a lane over sends one message when the second is over, not a burst."""
+    pace = Pace(Bucket.empty(60.0, 1, 1.0, 0.0))
+    pace.take(1, "u1", True, pace.at(1, 0.0))
+
+    assert pace.at(1, 1.02) > 1.03

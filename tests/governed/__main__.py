@@ -30,7 +30,7 @@ def main() -> int:
     lanes = (*LANES, *CAMPAIGN_LANES)
     plan = Plan(
         given.seed, given.seconds, lanes, made(given.seed, LANES, CAMPAIGN_LANES, given.seconds),
-        strikes(given.seed, given.seconds, given.every) if given.strikes else (), episodes(given.seconds),
+        strikes(given.seed, given.seconds, given.every) if given.strikes else (), episodes(given.seconds), given.ahead,
     )  # fmt: skip
     load = os.getloadavg()[0]
     try:
@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7, help="of traffic and strikes (7)")
     parser.add_argument("--every", type=float, default=EVERY, help=f"seconds between two strikes ({EVERY:.0f})")
     parser.add_argument("--strikes", action=argparse.BooleanOptionalAction, default=True, help="whether anything strikes")
+    parser.add_argument("--ahead", action="store_true", help="go before whatever else runs on this machine, where the system allows it")
     parser.add_argument("--json", action="store_true", help="figures as the last line of standard output")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="where to keep data and logs; else they are kept only when something did not hold"

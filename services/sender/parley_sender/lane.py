@@ -242,7 +242,7 @@ class Lane:
     def _go(self, one: Claimed) -> None:
         """The message's moment has come."""
         self._breaker.leaves(self.context.clock())
-        self._calls[one.message_id] = one, asyncio.create_task(self._call(one))
+        self._calls[one.message_id] = one, asyncio.create_task(self._call(one, self._departures.pace.left_at))
 
     def _stay(self, one: Claimed) -> None:
         """It was not called for after all: the next turn puts it back where it stood."""
@@ -250,8 +250,9 @@ class Lane:
         now = self.context.clock()
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
 
-    async def _call(self, one: Claimed) -> None:
+    async def _call(self, one: Claimed, left: float) -> None:
         """Calls, and hands the end of it to the next turn."""
+        self._departures.pace.begun(one.units, left, self._now)
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
         self._answered(outcome, called_at)

@@ -44,7 +44,7 @@ class Bucket:
     @classmethod
     def empty(cls, rate: float, burst: int, window: float, now: float, sent: Iterable[tuple[float, int]] = ()) -> Bucket:
         """As whoever takes a lane over must begin: the last holder may have sent all that the second allows. Of longer windows it is known what was `sent`."""
-        one = cls(rate, burst, window, full_at=now + burst / rate)
+        one = cls(rate, burst, window, full_at=now + emptied(rate, burst, window))
         for at, units in sent if window > 1 else [(now, one.most)]:
             one.note(at, units)
         return one
@@ -67,6 +67,17 @@ class Bucket:
         """Units leave now."""
         speed = self.speed(now)
         self.full_at = max(self.full_at, now - CATCH_UP) + units / speed
+        self.note(now, units)
+
+    def later(self, units: int, left: float, now: float) -> None:
+        """Units that left by the book leave now in truth: the process stood still meanwhile. The window counts them from now on."""
+        for place in range(len(self._sent) - 1, -1, -1):
+            if self._sent[place][0] < left:
+                break
+            if self._sent[place] == (left, units):
+                del self._sent[place]
+                self._held -= units
+                break
         self.note(now, units)
 
     def set(self, rate: float, window: float, now: float) -> None:
@@ -100,6 +111,12 @@ class Bucket:
             if over <= 0:
                 return at + span
         return now
+
+
+def emptied(rate: float, burst: int, window: float) -> float:
+    """Seconds until a bucket that was emptied is full: where nothing leaves for a second because nobody knows what left in the one before, nothing is saved up in
+    it either, else a burst would follow it."""
+    return max(burst / rate, window + GUARD if window <= 1 else 0.0)
 
 
 @dataclass(slots=True)
@@ -153,6 +170,8 @@ class Pace:
     recipients: Recipients | None = None
     pairs: Pairs | None = None
     paused_until: float = 0.0
+    left_at: float = 0.0
+    """When the last message left."""
 
     def at(self, units: int, now: float) -> float:
         """When so many units may leave."""
@@ -170,6 +189,7 @@ class Pace:
 
     def take(self, units: int, address: str, first: bool, now: float) -> None:
         """A message leaves now."""
+        self.left_at = now
         self.own.take(units, now)
         for one in self.shared:
             one.take(units, now)
@@ -177,6 +197,13 @@ class Pace:
             self.pairs.take(address, now)
         if self.recipients is not None and first:
             self.recipients.take(address, now)
+
+    def begun(self, units: int, left: float, now: float) -> None:
+        """The call of a message that left at `left` begins now. A process that stood still in between, or was frozen, sends what it let go when it wakes, and the
+        provider counts it then."""
+        if now > left + GUARD / 3:
+            for one in (self.own, *self.shared):
+                one.later(units, left, now)
 
     def ahead(self, now: float, seconds: float) -> int:
         """Units that may be made ready for the next seconds: what the slowest bucket gives in them, one at least."""
