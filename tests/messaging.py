@@ -23,10 +23,11 @@ from tests.conftest import until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEYS = {
-    "shop": ("acme", ["messages:read", "messages:write", "messages:settle", "lanes:write", "suppressions:read", "suppressions:write"]),
+    "shop": ("acme", ["messages:read", "messages:write", "messages:settle", "lanes:write", "suppressions:read", "suppressions:write", "webhooks:read",
+                      "webhooks:write"]),
     "spy": ("other", ["messages:read", "messages:write"]),
     "reader": ("acme", ["messages:read"]),
-}
+}  # fmt: skip
 BODY = {"to": {"addresses": {"inapp": "u1"}}, "purpose": "transactional", "channels": ["inapp"], "content": {"text": "Hello"}}
 
 

@@ -75,6 +75,14 @@ def number(request: Request) -> UUID:
         raise Problem(400, "The id of a message is a UUID.") from error
 
 
+def asked(request: Request, name: str) -> str | None:
+    """What is asked for by this name. Raises 422 for a text that no table can hold."""
+    given = request.query_params.get(name)
+    if given is not None and "\0" in given:
+        raise Problem(422, f"{name}: a NUL stands in no text.")
+    return given
+
+
 def answered(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value, default=str), status, media_type="application/json")  # the driver's UUIDs are a kind of their own
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -20,14 +20,15 @@ from parley.database import Connection
 from parley.policies import length
 from parley.problem import Problem, authorise, read
 from parley.service import Context
-from parley_sender import paging
-from parley_sender.api import answered, number
+from parley_sender import paging, times
+from parley_sender.api import answered, asked, number
 from parley_sender.erasing import ERASED
 from parley_sender.masking import masked
 from parley_sender.outbox import Outbox
 from parley_sender.questions import Verdict
 from parley_sender.settling import settle
 from parley_sender.storywords import because
+from parley_sender.times import Time
 
 READ, SETTLE = "messages:read", "messages:settle"
 TOGETHER = 500
@@ -52,7 +53,7 @@ class OfLane(Decision):
     """Body of `POST /v1/unknown/settle`: the same for all of a lane that have been unknown since before a time."""
 
     lane: str
-    before: AwareDatetime | None = None
+    before: Time | None = None
 
 
 def routes(context: Context, box: Outbox) -> list[BaseRoute]:
@@ -77,7 +78,7 @@ def routes(context: Context, box: Outbox) -> list[BaseRoute]:
 async def every(request: Request, context: Context) -> Response:
     """`GET /v1/unknown?lane=&older_than=&limit=&after=`: the longest unknown first. `older_than`: as 15m, 2h, 3d."""
     key = authorise(request, context.config, READ)
-    limit, lane = paging.limit(request), request.query_params.get("lane")
+    limit, lane = paging.limit(request), asked(request, "lane")
     rows = await context.pool.fetch(
         """SELECT d.message_id, contact_id, lane, channel, purpose, campaign, reason, d.attempt, parts, parts_done, changed_at, called_at, expires_at,
                   coalesce(asked, 0) AS asked, next_at FROM deliveries d LEFT JOIN inquiries i ON i.message_id = d.message_id
@@ -175,9 +176,6 @@ def _older(request: Request, now: datetime) -> datetime | None:
 def _page(request: Request) -> tuple[datetime | None, UUID | None]:
     place = paging.after(request, 2)
     try:
-        found = (datetime.fromisoformat(place[0]), UUID(place[1])) if place is not None else (None, None)
+        return (times.read(place[0]), UUID(place[1])) if place is not None else (None, None)
     except ValueError as error:
         raise paging.wrong() from error
-    if found[0] is not None and found[0].tzinfo is None:
-        raise paging.wrong()
-    return found

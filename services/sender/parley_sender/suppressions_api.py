@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import asyncpg
@@ -20,8 +19,8 @@ from parley.contracts import Channel, Name
 from parley.problem import Problem, authorise, limited_body, read
 from parley.service import Context
 from parley.wire import in_words
-from parley_sender import paging, suppressions
-from parley_sender.api import answered
+from parley_sender import paging, suppressions, times
+from parley_sender.api import answered, asked
 from parley_sender.suppressions import EVERYBODY, Entry, Page
 
 READ, WRITE, GLOBAL = "suppressions:read", "suppressions:write", "suppressions:global"
@@ -83,7 +82,7 @@ async def every(request: Request, context: Context) -> Response:
     """`GET /v1/suppressions?address=&channel=`: what keeps messages from an address, that which holds for everybody among it; without `address` the
     tenant's own list, the newest first, by pages."""
     key = authorise(request, context.config, READ)
-    address, channel = request.query_params.get("address"), _channel(request.query_params.get("channel"))
+    address, channel = asked(request, "address"), _channel(request.query_params.get("channel"))
     if address is not None:
         given = _normal(channel, address) if channel is not None else address.strip()
         rows = await suppressions.of_address(context.pool, key.tenant, given, channel)
@@ -184,12 +183,9 @@ def _page(request: Request) -> Page | None:
     if place is None:
         return None
     try:
-        since = datetime.fromisoformat(place[0])
+        return Page(times.read(place[0]), *place[1:])
     except ValueError as error:
         raise paging.wrong() from error
-    if since.tzinfo is None:
-        raise paging.wrong()
-    return Page(since, *place[1:])
 
 
 def _shown(row: asyncpg.Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -18,9 +18,11 @@ from starlette.routing import BaseRoute, Route
 from parley.contracts import utc
 from parley.problem import Problem, read
 from parley.service import Context
+from parley_sender import times
 from parley_sender.notify.api import READ, WRITE, answered, found
 from parley_sender.notify.kinds import TEST, body
 from parley_sender.notify.schedule import State
+from parley_sender.times import Time
 
 PAGE, LARGEST = 50, 200
 AT_ONCE = 10_000
@@ -37,7 +39,7 @@ class Again(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str | None = Field(default=None, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
-    since: AwareDatetime | None = None
+    since: Time | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Again:
@@ -154,8 +156,8 @@ def _after(request: Request) -> tuple[datetime | None, str | None]:
         return None, None
     try:
         moment, _, number = base64.b64decode(given.encode(), altchars=b"-_", validate=True).decode().partition("|")
-        at = datetime.fromisoformat(moment)
-        if at.tzinfo is None or not number or "\0" in number:
+        at = times.read(moment)
+        if not number or "\0" in number:
             raise ValueError(given)
     except (binascii.Error, ValueError) as error:
         raise Problem(422, "after: give what `next` of the page before said.") from error

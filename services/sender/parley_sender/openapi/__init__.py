@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from parley import apidocs
-from parley_sender.openapi import messages, people
+from parley_sender.openapi import lanes, messages, screen, stories, suppressions, webhooks
+
+PARTS = (messages, stories, lanes, suppressions, webhooks)
 
 
 def document() -> dict[str, Any]:
@@ -15,12 +17,13 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Parley sender",
             "version": "1.0.0",
-            "summary": "Messages that other systems ask for, their stories, lanes, what is unknown, and addresses that get nothing.",
+            "summary": "Messages that other systems ask for, their stories, lanes, what is unknown, addresses that get nothing, and webhooks.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**messages.paths(), **people.paths(), **apidocs.own()},
+        "paths": {path: item for part in PARTS for path, item in part.paths().items()} | screen.paths() | apidocs.own(),
+        "webhooks": webhooks.posted(),
         "components": {
-            "schemas": {**messages.schemas(), **people.schemas(), "Problem": apidocs.problem()},
+            "schemas": {name: one for part in PARTS for name, one in part.schemas().items()} | {"Problem": apidocs.problem()},
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope that the summary names."}
             },

@@ -8,6 +8,7 @@ from parley import apidocs
 from parley.apidocs import JSON, REFERENCE, answer, in_path, reference
 from parley_sender.asking import Asked
 from parley_sender.making import MOST
+from parley_sender.openapi.words import COUNT, MAYBE, STRING, UUID, listing, thing
 
 SAID = {
     400: "The body is no JSON, the Idempotency-Key is missing, or the id is none.",
@@ -26,7 +27,14 @@ KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!#-~]+$"},
     "description": "New for each request, the same for its repeats; remembered for three days (draft-ietf-httpapi-idempotency-key-header).",
 }  # fmt: skip
-STRING, UUID, COUNT = {"type": "string"}, {"type": "string", "format": "uuid"}, {"type": "integer", "minimum": 0}
+ASKED = {
+    "to": {"customer": "c-1041"}, "purpose": "transactional", "channels": ["sms", "email"], "content": {"text": "Your order has left."},
+    "expires_at": "2026-11-26T09:00:00Z",
+}  # fmt: skip
+BATCH = {"common": {name: ASKED[name] for name in ("purpose", "channels", "content")}, "messages": [{"to": ASKED["to"]}, {"to": {"phone": "1"}}]}
+ACCEPTED = {"status": "accepted", "message_id": "8f14e45f-ceea-567f-a0e6-0123456789ab", "contact_id": "3c59dc04-8e88-5024-9bbe-079a5c74d079"}
+REFUSED = {"status": "refused", "errors": [{"pointer": "/to/phone", "detail": "Extra inputs are not permitted"}]}
+STOPPED = {"message_id": ACCEPTED["message_id"], "status": "suppressed", "reason": "cancelled"}
 
 
 def paths() -> dict[str, Any]:
@@ -75,7 +83,8 @@ def schemas() -> dict[str, Any]:
         "required": ["messages"],
         "additionalProperties": False,
     }
-    return {**{name: _strict(part) for name, part in parts.items()}, "Asked": _strict(asked), "Batch": batch, **_answers()}
+    found = {**{name: _strict(part) for name, part in parts.items()}, "Asked": {**_strict(asked), "examples": [ASKED]}}
+    return {**found, "Batch": {**batch, "examples": [BATCH]}, **_answers()}
 
 
 def _strict(schema: dict[str, Any]) -> dict[str, Any]:
@@ -84,17 +93,12 @@ def _strict(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers() -> dict[str, Any]:
-    wrong = {"type": "array", "items": _object({"pointer": STRING, "detail": STRING}, "pointer", "detail")}
-    accepted = _object({"status": {"const": "accepted"}, "message_id": UUID, "contact_id": UUID}, "status", "message_id", "contact_id")
-    refused = _object({"status": {"const": "refused"}, "errors": wrong}, "status", "errors")
-    each = {"type": "array", "items": {"oneOf": [reference("Accepted"), reference("Refused")]}}
+    refused = thing(REFUSED, status={"const": "refused"}, errors=listing(thing(pointer=STRING, detail=STRING)))
+    each = listing({"oneOf": [reference("Accepted"), reference("Refused")]})
+    some = {"accepted": 1, "refused": 1, "messages": [ACCEPTED, REFUSED]}
     return {
-        "Accepted": accepted,
+        "Accepted": thing(ACCEPTED, status={"const": "accepted"}, message_id=UUID, contact_id=UUID),
         "Refused": {**refused, "description": "`pointer`: where in the body (RFC 6901)."},
-        "Answers": _object({"accepted": COUNT, "refused": COUNT, "messages": each}, "accepted", "refused", "messages"),
-        "Standing": _object({"message_id": UUID, "status": STRING, "reason": {"type": ["string", "null"]}}, "message_id", "status", "reason"),
+        "Answers": thing(some, accepted=COUNT, refused=COUNT, messages=each),
+        "Standing": thing(STOPPED, message_id=UUID, status=STRING, reason=MAYBE),
     }
-
-
-def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(required)}
