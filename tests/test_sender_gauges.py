@@ -131,14 +131,16 @@ def test_readiness_is_a_metric_too(settings, tmp_path, monkeypatch, run):
 
 @stack
 def test_a_stage_that_stopped_for_good_says_so(settings, tmp_path, run):
-    """Past its limit of dead letters."""
+    """Past its limit of dead letters, which are counted from 0: a counter that is born at 1 has not increased, for Prometheus."""
 
     async def main():
         quick = impatient(settings, tmp_path).model_copy(update={"dead_streak": 1})
         async with service.running(serving(Refusing()), quick) as one:
             await shows(one, 0, "parley_stage_stopped", "refusing")
+            await shows(one, 0, "parley_dead_total", "refusing", quick.prefix + "parley.customers")
             await one.context.bus.publish([wire.encode(event())])
             await shows(one, 1, "parley_stage_stopped", "refusing")
+            await shows(one, 1, "parley_dead_total", "refusing", quick.prefix + "parley.customers")
             return (await ask(one, "/readyz"))[0]
 
     assert run(main()) == 503

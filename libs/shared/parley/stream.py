@@ -77,6 +77,10 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._closed = False
         self._progress = time.monotonic()
         self._committed = 0.0
+        for topic in stage.topics:  # a counter that is born at 1 has not increased, for Prometheus
+            metrics.dead.labels(stage.name, bus.prefix + topic)
+        for kind in ("reread", "accepted"):
+            metrics.gaps.labels(stage.name, kind)
         metrics.idle_seconds.labels(stage.name).set_function(self.idle_seconds)
         metrics.stage_stopped.labels(stage.name).set_function(lambda: self.stopped is not None)
         self._subscriber = bus.subscribe(f"parley.{stage.name}", stage.topics, self.handle, self)
