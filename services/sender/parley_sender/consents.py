@@ -10,6 +10,7 @@ from uuid import UUID
 from parley.contracts import ConsentChanged, ConsentState, MessageReceived, MessageRequested, Purpose
 from parley.database import Connection
 from parley.step import Arrived
+from parley_sender import standing
 
 NOTICES = {"opted_out": ConsentState.REVOKED, "opted_in": ConsentState.GRANTED}
 """What an answer to STOP or START says of the consent: it is recorded with the answer, so nothing that follows it leaves against the wish."""
@@ -59,7 +60,7 @@ def _weight(one: Agreement) -> tuple[datetime, bool]:
 
 
 async def agree(connection: Connection, found: Sequence[Agreement], now: datetime) -> list[UUID]:
-    """Notes consents; what was said later already stays. Gives the contacts that refuse something."""
+    """Notes consents; what was said later already stays. Gives who refuses something: the contacts, and their addresses (`standing.of_address`)."""
     if not found:
         return []
     columns = zip(*latest(found), strict=True)
@@ -68,10 +69,14 @@ async def agree(connection: Connection, found: Sequence[Agreement], now: datetim
            SELECT *, $9::timestamptz FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::bool[])
            ON CONFLICT (contact_id, channel, purpose) DO UPDATE SET state = excluded.state, at = excluded.at, recorded_at = excluded.recorded_at,
                tenant = excluded.tenant, address = coalesce(excluded.address, c.address), at_night = excluded.at_night
-           WHERE (excluded.at, excluded.state = 'revoked') > (c.at, c.state = 'revoked') RETURNING contact_id, state""",
+           WHERE (excluded.at, excluded.state = 'revoked') > (c.at, c.state = 'revoked') RETURNING contact_id, state, channel, address""",
         *columns, now,
     )  # fmt: skip
-    return [row["contact_id"] for row in rows if row["state"] == ConsentState.REVOKED]
+    refused = [row for row in rows if row["state"] == ConsentState.REVOKED]
+    return [
+        *(row["contact_id"] for row in refused),
+        *(standing.of_address(row["channel"], row["address"]) for row in refused if row["address"]),
+    ]
 
 
 async def wrote(connection: Connection, batch: Sequence[Arrived], now: datetime) -> None:

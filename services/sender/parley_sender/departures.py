@@ -21,6 +21,8 @@ HORIZON = 0.25
 on a busy machine (60 to 200 ms were seen), for a lane whose next messages are not claimed when their moment comes stands still."""
 LATE = 1.0
 """Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
+AGED = 5.0
+"""Seconds after which what is claimed is asked again at the gate: replies may pass it for long, and a stop is not heard while the connection that hears it is lost."""
 
 
 @dataclass
@@ -32,8 +34,10 @@ class Departures:
     go: Callable[[Claimed], None]
     stay: Callable[[Claimed], None]
     low: Callable[[], None]
+    whose: Callable[[str], UUID | None] = lambda _: None
+    """By what a stop names an address, where it does."""
     closing: bool = False
-    _heap: list[tuple[int, int, Claimed]] = field(default_factory=list)
+    _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
     _count: count[int] = field(default_factory=count)
     _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
     _stopped: dict[UUID, int] = field(default_factory=dict)
@@ -45,16 +49,17 @@ class Departures:
 
     def add(self, claimed: list[Claimed]) -> None:
         """Messages whose attempts are committed, in the order in which they may leave."""
+        now = asyncio.get_running_loop().time()
         for one in claimed:
-            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), one))
+            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), now, one))
             self._units[RANK[one.purpose]] += one.units
         if claimed:
             self._news.set()
 
-    def stop(self, contact: UUID) -> None:
-        """The contact wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
+    def stop(self, who: UUID) -> None:
+        """A contact, or whoever has an address, wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
         if self._heap:
-            self._stopped[contact] = next(self._count)
+            self._stopped[who] = next(self._count)
 
     def clear(self) -> None:
         """Forgets what is claimed: it is somebody else's."""
@@ -83,14 +88,14 @@ class Departures:
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the first may leave; None while there is none."""
-        return max(0.0, self.pace.at(self._heap[0][2].units, now) - now) if self._heap else None
+        return max(0.0, self.pace.at(self._heap[0][-1].units, now) - now) if self._heap else None
 
     def _leave(self, now: float) -> None:
         """Lets go what may go now."""
         late = self.pace.paused_until > now + LATE
         while self._heap:
-            one = self._heap[0][2]
-            if not (self.closing or late or self._called_off(self._heap[0][1], one)):
+            _, number, since, one = self._heap[0]
+            if not (self.closing or late or since + AGED <= now or self._called_off(number, one)):
                 if self.pace.at(one.units, now) > now:
                     break
                 self.pace.take(one.units, one.address, one.purpose is not Purpose.REPLY, now)
@@ -108,10 +113,12 @@ class Departures:
         return left <= self.pace.ahead(now, HORIZON / 2) and left < self.pace.ahead(now, HORIZON)
 
     def _pop(self, way: Callable[[Claimed], None]) -> None:
-        one = heapq.heappop(self._heap)[2]
+        one = heapq.heappop(self._heap)[-1]
         self._units[RANK[one.purpose]] -= one.units
         way(one)
 
     def _called_off(self, number: int, one: Claimed) -> bool:
-        """Whether it must be asked again at the gate: the contact said stop since it was claimed, or its time is over."""
-        return number < self._stopped.get(one.contact_id, 0) or (one.expires_at is not None and one.expires_at <= self.clock())
+        """Whether it must be asked again at the gate: somebody said stop since it was claimed, or its time is over."""
+        if one.expires_at is not None and one.expires_at <= self.clock():
+            return True
+        return bool(self._stopped) and any(number < self._stopped.get(who, 0) for who in (one.contact_id, self.whose(one.address)) if who is not None)

@@ -140,10 +140,10 @@ class Lanes:
             self._lanes[part].stirred([int(one) for one in named.split(",")] if named else None)
 
     def _stopped(self, _: object, __: int, ___: str, told: object) -> None:
-        """Contacts want nothing more."""
-        for contact in map(UUID, str(told).split()):
+        """Contacts, or who has some addresses, want nothing more."""
+        for who in map(UUID, str(told).split()):
             for name in self._driven:
-                self._lanes[name].stopped(contact)
+                self._lanes[name].stopped(who)
 
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:

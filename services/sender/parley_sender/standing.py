@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
 
@@ -18,7 +18,7 @@ from parley.database import Connection
 CHANNEL = "parley_lanes"
 """PostgreSQL's notification channel by which lanes learn that there is something to send: the lane's part, and the lines."""
 STOPS = "parley_stops"
-"""And the one by which they learn who wants nothing more: contacts."""
+"""And the one by which they learn who wants nothing more: contacts, and addresses (`of_address`)."""
 LINES = 500
 """Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
 
@@ -71,14 +71,18 @@ async def leave(connection: Connection, messages: Iterable[UUID], now: datetime)
 
 
 async def promote(connection: Connection, chains: Sequence[Chain], now: datetime) -> Stirred:
-    """Lets the first of each chain come to stand in its line, or wait for its time."""
+    """Lets the first of each chain come to stand in its line, or wait for its time; where another of the chain does already, it stays behind that.
+
+    What was asked for first may be behind: it was unknown for a while, and is called for again.
+    """
     if not chains:
         return {}
     rows = await connection.fetch(
         """UPDATE queue SET state = CASE WHEN due_at > $3 THEN 'timed' ELSE 'ready' END, place = nextval('places')
            FROM (SELECT first.message_id AS id FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::int[]) AS gone (contact_id, chain) ORDER BY 1, 2) AS gone,
                  LATERAL (SELECT message_id, state FROM queue q WHERE q.contact_id = gone.contact_id AND q.chain = gone.chain ORDER BY seq LIMIT 1) AS first
-                 WHERE first.state = 'behind') AS next
+                 WHERE first.state = 'behind' AND NOT EXISTS (
+                     SELECT FROM queue q WHERE q.contact_id = gone.contact_id AND q.chain = gone.chain AND q.state <> 'behind')) AS next
            WHERE message_id = next.id AND state = 'behind' RETURNING line, state""",
         [contact for contact, _ in chains], [chain for _, chain in chains], now,
     )  # fmt: skip
@@ -112,9 +116,14 @@ async def tell(connection: Connection, stirred: Stirred) -> None:
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{part} {named}")
 
 
-async def tell_stops(connection: Connection, contacts: Iterable[UUID]) -> None:
-    """Lanes hear who wants nothing more, when the transaction is committed: what is about to be called for is looked at again."""
-    names = sorted({str(one) for one in contacts})
+def of_address(channel: str, address: str) -> UUID:
+    """By what a stop names an address: whichever contact has it, and of whichever tenant, what is claimed for it is asked again."""
+    return uuid5(NAMESPACE_URL, f"{channel}:{address}")
+
+
+async def tell_stops(connection: Connection, whom: Iterable[UUID]) -> None:
+    """Lanes hear who wants nothing more, contacts and addresses, when the transaction is committed: what is about to be called for is looked at again."""
+    names = sorted({str(one) for one in whom})
     for first in range(0, len(names), 200):
         await connection.execute("SELECT pg_notify($1, $2)", STOPS, " ".join(names[first : first + 200]))
 
