@@ -312,6 +312,23 @@ def test_the_provider_is_asked_and_nothing_is_sent_twice(desk, fate, times):
 
 
 @stack
+def test_what_is_found_may_be_another_message(desk):
+    """Twilio's list knows no id of ours: the same text to the same person is found, and belongs to the message that has its id already. The doubt stays."""
+
+    async def main():
+        async with desk().open(**TAKEN) as one:
+            await doubt(one)
+            (other,) = await one.ask("1")
+            await one.ends(unknown=1, sent=1)
+            (taken, *_) = [entry.provider_id for entry in one.twin.ledger.book.entries if entry.kind == "request"]
+            await one.one.context.pool.execute("UPDATE deliveries SET provider_id = $1 WHERE message_id = $2", taken, other)
+            await ask(one)
+            return await one.statuses(), await one.one.context.pool.fetchval("SELECT asked FROM inquiries")
+
+    assert ({"unknown": 1, "sent": 1}, 1) == asyncio.run(main())
+
+
+@stack
 def test_it_is_not_asked_too_early(desk):
     """While the call may still be under way there, no answer would prove anything."""
 

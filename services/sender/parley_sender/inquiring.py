@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from parley.channels import PROVIDERS
-from parley.channels.shape import Account, Outgoing, Queryable, Response
+from parley.channels.shape import Account, Outgoing, Queryable, Receipt, Response
 from parley.contracts import Content, Purpose, Record
 from parley.database import OUTSIDE
 from parley.failures import Outcome
@@ -112,6 +112,8 @@ class Inquiring:
         """Asks about one message, and settles it or puts the next question off."""
         account = self.context.config.accounts[row["lane"]]
         answer = await self._answer(row, account, clients)
+        if isinstance(answer, Receipt) and await self._of_another(row, answer):
+            answer = None
         verdict = questions.heard(answer, row["parts_done"], row["parts"])
         policy = self.law.policy(row["tenant"]).unknown[Purpose(row["purpose"])]
         again = questions.due(row["asked"], row["since"], policy)
@@ -120,6 +122,14 @@ class Inquiring:
         found = "nothing" if answer is None else "never" if answer == "never" else "found"
         told = {"found": found, **({"status": answer.status} if answer is not None and answer != "never" else {})}
         await self._keep(row, verdict, again, told)
+
+    async def _of_another(self, row: asyncpg.Record, answer: Receipt) -> bool:
+        """Whether what was found is another message: the same text to the same person, where the provider's list knows no id of ours."""
+        found: bool = await self.context.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM deliveries WHERE lane = $1 AND provider_id = $2 AND message_id <> $3)",
+            row["lane"], answer.provider_id, row["message_id"],
+        )  # fmt: skip
+        return found
 
     async def _keep(self, row: asyncpg.Record, verdict: Verdict | None, again: object, told: dict[str, str]) -> None:
         """What came of a question, in one transaction."""
