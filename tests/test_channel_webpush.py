@@ -97,7 +97,11 @@ def test_the_browser_reads_what_was_said(word, times):
     assert str(OURS) == shown["tag"] == shown["data"]["message_id"]
 
 
-@pytest.mark.parametrize("key, token", [(OURS_KEY, None), (OURS_KEY, public(OURS_KEY)), (OLD_KEY, public(OLD_KEY)), (OURS_KEY, "other")])
+@pytest.mark.parametrize(
+    "key, token",
+    [(OURS_KEY, None), (OURS_KEY, public(OURS_KEY)), (OLD_KEY, public(OLD_KEY)), (OURS_KEY, "other")],
+    ids=["alone", "ours", "old", "other"],
+)
 def test_a_token_is_that_of_rfc_8292(key, token):
     """Checked by another library. A subscription that says which key it was made with gets that one, while keys are changed."""
     address = json.dumps({"endpoint": ENDPOINT, "keys": KEYS, **({"applicationServerKey": token} if token else {})})
@@ -215,7 +219,7 @@ def test_the_accounts_address_replaces_the_push_services():
     assert built().headers == found.headers
 
 
-@pytest.mark.parametrize("key", [pem(OURS_KEY), number(OURS_KEY), number(OURS_KEY) + "="])
+@pytest.mark.parametrize("key", [pem(OURS_KEY), number(OURS_KEY), number(OURS_KEY) + "="], ids=["pem", "number", "padded"])
 def test_a_key_is_pem_or_its_number(key):
     found = built(account=replace(ACCOUNT, credentials={"vapid_private_key": (key,)}))
 
