@@ -12,7 +12,7 @@ from parley.contracts import Channel, ConsentChanged, ConsentState, Content, Mes
 from parley.wire import natural_id
 from tests.governed.lanes import CAPPED, TENANT, Lane
 
-MORE, BEFORE = 1.05, 5.0
+MORE, BEFORE = 1.2, 5.0
 """A backlog is so many times what the lane can send in the run, and in so many seconds more: it shall never be short of work."""
 REPLIES = 0.1
 """Of a lane's rate, what people are answered meanwhile."""
