@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parley.service import Context, Parts, Service
 from parley.settings import SettingsError
+from parley_analytics import experiments_api
 from parley_analytics.api import routes
 from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
@@ -17,7 +18,11 @@ async def build(context: Context) -> Parts:
         raise SettingsError(
             "PARLEY_SECRET must be set to a long random text, the same for all replicas: whoever is erased is known by a hash with it"
         )
-    return Parts(routes=routes(context), stages=[Count.prepared(secret.encode())], workers=[Gauges(context), Forget(context)])
+    return Parts(
+        routes=[*routes(context), *experiments_api.routes(context)],
+        stages=[Count.prepared(secret.encode())],
+        workers=[Gauges(context), Forget(context)],
+    )
 
 
 SERVICE = Service("analytics", ("parley", "parley_analytics"), build)

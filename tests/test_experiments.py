@@ -1,0 +1,388 @@
+"""What an experiment says, in figures and in words; and the same asked over HTTP, from real counters."""
+
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parley import config, web
+from parley.bus import Bus
+from parley.contracts import DeliveryChanged, EngagementRecorded
+from parley.metrics import Metrics
+from parley.service import Context
+from parley_analytics import experiments_api
+from parley_analytics.experiments import Arm, Design, Unfit, Verdict, compare, read
+from parley_analytics.experiments_api import understood
+from parley_analytics.query import Unclear
+from parley_analytics.sequences import ALPHA, Interval, Moments, share
+from parley_analytics.verdicts import english, korean
+from tests.ingesting import NOW, OTHER_KEY, write_accounts
+from tests.test_analytics_count import apply, event, tables
+
+__all__ = ["tables"]
+POINT = Design(smallest=0.01)
+
+
+def arms(people: int = 10_000, **hits: int) -> list[Arm]:
+    return [Arm(name, share(people, count)) for name, count in hits.items()]
+
+
+# --- the verdict -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hits, kind",
+    [
+        ({"A": 500, "B": 700}, "better"),
+        ({"A": 500, "B": 540}, "early"),
+        ({"A": 50, "B": 51}, "alike"),
+        ({"A": 0, "B": 0}, "early"),
+        ({"A": 500}, "alone"),
+        ({}, "alone"),
+    ],
+)
+def test_a_verdict_is_what_the_intervals_say(hits, kind):
+    """Better, alike, too early, or nothing to compare."""
+    assert kind == read(arms(**hits), POINT, 100).verdict.kind
+
+
+def test_a_split_that_is_not_as_configured_has_no_winner():
+    """However large the difference."""
+    wrong = [Arm("A", share(10_000, 500)), Arm("B", share(9_000, 900))]
+
+    assert "untrusted" == read(wrong, POINT, 100).verdict.kind
+    assert "better" == read(wrong, replace(POINT, weights={"A": 10, "B": 9}), 100).verdict.kind
+
+
+def test_a_variant_that_nobody_got_is_missed():
+    """It has a weight and no people: the split is wrong, though the campaign's figures do not know it."""
+    assert "untrusted" == read(arms(A=500, B=500), replace(POINT, weights={"A": 1, "B": 1, "C": 1}), 100).verdict.kind
+
+
+figures = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 3000), min_size=2)
+
+
+@given(figures, st.sampled_from([0.001, 0.01, 0.1]))
+def test_nobody_wins_without_an_interval_above_zero(hits, smallest):
+    """Whoever is called better has the highest rate and an interval without zero, and all others are beaten."""
+    verdict = read(arms(3000, **hits), Design(smallest), 100).verdict
+
+    assert (verdict.kind == "better") == bool(verdict.winner)
+    if verdict.winner:
+        assert verdict.interval.low > 0
+        assert hits[verdict.winner] == max(hits.values())
+        assert {*verdict.beaten} == hits.keys() - {verdict.winner}
+
+
+@given(figures, st.permutations("ABCDE"))
+def test_the_order_of_variants_decides_nothing(hits, order):
+    """They come as the database gives them."""
+    verdicts = [read([one for name in names for one in arms(3000, **hits) if one.name == name], POINT, 9).verdict for names in ("ABCDE", order)]
+
+    assert verdicts[0] == verdicts[1]
+
+
+def test_what_is_worse_is_named_while_the_rest_is_undecided():
+    """C can be left out; between A and B it goes on."""
+    verdict = read(arms(A=1000, B=1010, C=500), replace(POINT, smallest=0.001), 1000).verdict
+
+    assert ("early", ("C",)) == (verdict.kind, verdict.beaten)
+
+
+def test_several_variants_share_the_five_percent():
+    """Of 1,000 experiments with four variants alike, looked at 15 times, at most 5 % ever show any difference."""
+    dice = np.random.default_rng(11)
+    people = dice.multinomial(2400, [0.25] * 4, (1000, 15))
+    hits = dice.binomial(people, 0.1).cumsum(1)
+    shown = [
+        any(pair.interval and pair.interval.sign for look, done in zip(*one, strict=True) for pair in compare(named(look, done)))
+        for one in zip(people.cumsum(1).tolist(), hits.tolist(), strict=True)
+    ]
+
+    assert np.mean(shown) <= ALPHA
+
+
+def named(people: list[int], hits: list[int]) -> list[Arm]:
+    return [Arm(name, share(*counts)) for name, *counts in zip("ABCD", people, hits, strict=True)]
+
+
+def test_lift_is_of_everybody_against_the_holdout():
+    """Messages of whichever variant against none; the holdout takes no part in which variant is better."""
+    found = read(arms(A=500, B=510, none=300), replace(POINT, holdout="none"), 100)
+
+    assert (["B"], ["A"]) == ([one.ours for one in found.pairs], [one.theirs for one in found.pairs])
+    assert (pytest.approx(0.0205), 1) == (found.lift.interval.difference, found.lift.interval.sign)
+
+
+def test_one_variant_is_set_against_the_holdout():
+    """A campaign that is sent or not is an experiment too."""
+    verdict = read(arms(offer=700, none=500), replace(POINT, holdout="none"), 100).verdict
+
+    assert ("better", "offer", "none") == verdict[:3]
+
+
+def test_differences_are_told_against_the_control():
+    """The control comes first, so all others are set against it."""
+    found = read(arms(A=500, B=500, C=500), replace(POINT, control="C"), 100)
+
+    assert [("A", "C"), ("B", "C"), ("B", "A")] == [(one.ours, one.theirs) for one in found.pairs]
+
+
+@pytest.mark.parametrize(
+    "design, sentence",
+    [
+        (replace(POINT, control="Z"), "`control` must be a variant of the campaign (A, B), not 'Z'."),
+        (replace(POINT, holdout="Z"), "`holdout` must be a variant of the campaign (A, B), not 'Z'."),
+        (replace(POINT, weights={"A": 1, "C": 1}), "`weights` must name every variant of the campaign; 'B' is missing."),
+    ],
+)
+def test_a_design_of_other_variants_is_refused(design, sentence):
+    """It says which, and what there is."""
+    with pytest.raises(Unfit) as error:
+        read(arms(A=1, B=1), design, 100)
+
+    assert sentence == str(error.value)
+
+
+def test_money_per_person_is_compared_like_shares():
+    """From sums and sums of squares alone."""
+    spent = [Arm("A", Moments(10_000, 5e6, 1.5e10)), Arm("B", Moments(10_000, 8e6, 2e10))]
+    verdict = read(spent, Design(smallest=10), 100).verdict
+
+    assert "B is better than A by KRW 251 to 349 per person; safe to stop." == english(verdict, 10, "KRW")
+
+
+# --- how long still ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_twice_the_traffic_takes_half_the_days():
+    """The people that are missing are the same."""
+    slow, fast = (read(arms(A=500, B=540), POINT, per_day).verdict for per_day in (100, 200))
+
+    assert (slow.people, slow.days, fast.days) == (fast.people, -(-slow.people // 100), -(-slow.people // 200))
+
+
+def test_a_larger_difference_takes_fewer_people():
+    """One point needs more than five."""
+    one, five = (read(arms(400, A=20, B=21), Design(smallest), 100).verdict.people for smallest in (0.01, 0.05))
+
+    assert one > 5 * five > 0
+
+
+def test_those_who_are_told_to_come_are_enough():
+    """With twice as many as told, and no difference at all, nothing larger than a point is left."""
+    first = read(arms(1000, A=50, B=50), POINT, 100).verdict
+    people = 1000 + first.people
+
+    assert "alike" == read(arms(people, A=people // 20, B=people // 20), POINT, 100).verdict.kind
+
+
+@given(st.integers(1, 10**6), st.integers(0, 100), st.integers(0, 100))
+def test_whoever_is_too_early_is_told_how_long(people, one, other):
+    """At least one more person, or nothing where nothing has happened yet."""
+    verdict = read([Arm("A", share(people, people * one // 100)), Arm("B", share(people, people * other // 100))], POINT, 10).verdict
+
+    assert verdict.kind != "early" or verdict.people is None or (verdict.people > 0 and verdict.days > 0)
+
+
+# --- in words ----------------------------------------------------------------------------------------------------------------------------------
+
+SAID = [
+    (
+        Verdict("better", "B", "A", Interval(0.023, 0.012, 0.034), ("A",)),
+        "B is better than A by 1.2 to 3.4 points; safe to stop.",
+        "B가 A보다 1.2~3.4%p 더 좋습니다. 실험을 끝내도 됩니다.",
+    ),
+    (
+        Verdict("better", "담당", "A", Interval(0.001, 0.0004, 0.0016), ("A", "C")),
+        "담당 is better than A, the closest of the others, by 0.04 to 0.16 points; safe to stop.",
+        "담당이 나머지 중 가장 가까운 A보다 0.04~0.16%p 더 좋습니다. 실험을 끝내도 됩니다.",
+    ),
+    (
+        Verdict("early", people=900, days=9),
+        "Too early: at this traffic about 9 days more (900 people).",
+        "아직 이릅니다. 지금 트래픽으로는 약 9일(900명)이 더 필요합니다.",
+    ),
+    (
+        Verdict("early", beaten=("C",), people=12_000),
+        "Too early: about 12,000 more people are needed, and nobody comes at present. C is worse and can be left out.",
+        "아직 이릅니다. 약 12,000명이 더 필요한데, 지금은 새로 들어오는 사람이 없습니다. C는 더 나쁘므로 빼도 됩니다.",
+    ),
+    (
+        Verdict("early"),
+        "Too early: too little has happened to say how long.",
+        "아직 이릅니다. 얼마나 더 걸릴지 말하기에는 일어난 일이 너무 적습니다.",
+    ),
+    (
+        Verdict("alike"),
+        "No difference larger than 1 point is left; safe to stop.",
+        "1%p보다 큰 차이는 남아 있지 않습니다. 실험을 끝내도 됩니다.",
+    ),
+    (
+        Verdict("untrusted"),
+        "The split is not as configured: the figures cannot be trusted. Find out who is missing or counted twice before you decide anything.",
+        "배분이 설정과 다릅니다. 수치를 믿을 수 없습니다. 결정하기 전에 누가 빠졌거나 두 번 집계되었는지 확인하세요.",
+    ),
+    (
+        Verdict("alone"),
+        "There is nothing to compare: the campaign has fewer than two variants.",
+        "비교할 대상이 없습니다. 캠페인에 변형이 두 개 이상 있어야 합니다.",
+    ),
+]
+
+
+@pytest.mark.parametrize("verdict, en, ko", SAID)
+def test_a_verdict_is_a_sentence_in_two_languages(verdict, en, ko):
+    """For people who know no statistics."""
+    assert (en, ko) == (english(verdict, 0.01), korean(verdict, 0.01))
+
+
+@pytest.mark.parametrize("interval", [None, Interval(0.01, -0.01, 0.03), Interval(-0.02, -0.03, -0.01), Interval(0.01, 0, 0.02)])
+@pytest.mark.parametrize("say", [english, korean])
+def test_no_words_for_a_winner_without_an_interval(say, interval):
+    """Even if somebody asks for them."""
+    with pytest.raises(ValueError, match="no interval above zero"):
+        say(Verdict("better", "B", "A", interval, ("A",)), 0.01)
+
+
+@given(st.floats(1e-9, 0.5), st.floats(0, 0.5))
+def test_an_interval_above_zero_never_looks_like_nothing(low, width):
+    """However small its end, a digit of it is shown."""
+    words = english(Verdict("better", "B", "A", Interval(low + width / 2, low, low + width), ("A",)), 0.01)
+
+    assert " by 0 " not in words
+
+
+# --- what is asked -----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters, sentence",
+    [
+        ({"from": "2026-11-24"}, "There is no parameter `from`; known: metric, difference, weights, control, holdout."),
+        ({"metric": "luck"}, "`metric` cannot be 'luck'; known: conversion, click, open."),
+        ({"difference": "0"}, "`difference` must be a number from 0.000001 to 1, not '0'."),
+        ({"difference": "nan"}, "`difference` must be a number from 0.000001 to 1, not 'nan'."),
+        ({"weights": "A:1"}, "`weights` must name two to 10 variants, each once, such as A:2,B:1, not 'A:1'."),
+        ({"weights": "A:1,A:2"}, "each once"),
+        ({"weights": "A,B"}, "`weights` must be a number from 0.000001 to 1000, not 'A'."),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_explained(parameters, sentence):
+    """Which one, why, and what would do."""
+    with pytest.raises(Unclear) as error:
+        understood(parameters)
+
+    assert sentence in str(error.value)
+
+
+@given(st.dictionaries(st.sampled_from(["metric", "difference", "weights", "control"]), st.text(), max_size=3))
+def test_any_parameters_are_a_question_or_a_sentence(parameters):
+    """Nothing that stands in an address breaks the service."""
+    with contextlib.suppress(Unclear):
+        understood(parameters)
+
+
+# --- over HTTP ---------------------------------------------------------------------------------------------------------------------------------
+
+SPACE = UUID(int=1)
+
+
+def sent(number: int, variant: str, channel: str = "email", campaign: str = "spring", tenant: str = "acme"):
+    """A message to person `number`, two days ago."""
+    at = NOW - timedelta(days=2)
+    data = DeliveryChanged(
+        message_id=uuid5(SPACE, f"{number}{channel}{campaign}"), contact_id=uuid5(SPACE, str(number)), channel=channel, account="a",
+        purpose="marketing", campaign=campaign, variant=variant, status="sent", at=at,
+    )  # fmt: skip
+    return event(data, at, tenant)
+
+
+def clicked(number: int, channel: str = "email"):
+    at = NOW - timedelta(days=1)
+    data = EngagementRecorded(
+        message_id=uuid5(SPACE, f"{number}{channel}spring"), contact_id=uuid5(SPACE, str(number)), kind="clicked", by="human", at=at
+    )
+    return event(data, at)
+
+
+def campaign(people: int = 1000, clicks: int = 40):
+    """A and B by turns; of B's as many more have clicked."""
+    return [*(sent(one, "AB"[one % 2]) for one in range(people)), *(clicked(one) for one in range(1, 2 * clicks, 2))]
+
+
+@pytest.fixture
+def ask(tables, settings, tmp_path):
+    """Gives a function that counts events and asks the API."""
+    runner, pool = tables
+    context = Context(settings, config.load(write_accounts(tmp_path)), pool, Bus(settings, client="test"), Metrics(), lambda: NOW)
+    application = web.application(experiments_api.routes(context), [], context.metrics, 60)
+
+    async def main(events, path, key):
+        async with pool.acquire() as connection:
+            await apply(connection, events)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://here", headers=headers) as client:
+            return await client.get(f"/v1/experiments/{path}")
+
+    def asked(events, path, key=OTHER_KEY):
+        answer = runner.run(main(events, path, key))
+        return answer.status_code, orjson.loads(answer.content)
+
+    return asked
+
+
+@pytest.mark.stack
+def test_an_experiment_is_answered_from_the_counters(ask):
+    """Who got what, the difference with its interval, and the verdict in words."""
+    status, found = ask(campaign(), "spring?metric=click&weights=A:1,B:1&difference=0.02")
+
+    assert 200 == status
+    assert [("A", 500, 0), ("B", 500, 40)] == [(one["variant"], one["people"], one["clicked"]) for one in found["variants"]]
+    assert [("B", "A", 0.08)] == [(one["variant"], one["against"], one["difference"]) for one in found["comparisons"]]
+    assert ("better", True, "B", 500.0) == (*(found["verdict"][name] for name in ("kind", "safe_to_stop", "winner")), found["people_per_day"])
+    assert found["verdict"]["en"].startswith("B is better than A by ") and found["verdict"]["ko"].startswith("B가 A보다 ")
+
+
+@pytest.mark.stack
+def test_a_person_with_two_channels_is_one_person(ask):
+    """Counters have them once for each channel; here two that always agree would be evidence out of nothing."""
+    again = [sent(number, "AB"[number % 2], "sms") for number in range(1000)]
+    status, found = ask([*campaign(), *again, clicked(1, "sms")], "spring?metric=click")
+
+    assert (200, [("A", 500, 0), ("B", 500, 40)]) == (status, [(one["variant"], one["people"], one["clicked"]) for one in found["variants"]])
+
+
+@pytest.mark.stack
+def test_a_wrong_split_is_told(ask):
+    """Two of A for each of B were meant."""
+    found = ask(campaign(), "spring?weights=A:2,B:1")[1]
+
+    assert ("untrusted", False, {"A": 2 / 3, "B": 1 / 3}) == (found["verdict"]["kind"], found["split"]["trusted"], found["split"]["expected"])
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    "path, key, status, sentence",
+    [
+        ("spring", None, 401, ""),
+        ("spring", "shop-key", 403, "rates:read"),
+        ("autumn", OTHER_KEY, 404, "Campaign 'autumn' has no variant that was sent to anybody yet."),
+        ("theirs", OTHER_KEY, 404, "Campaign 'theirs' has no variant"),
+        ("spring?control=Z", OTHER_KEY, 400, "`control` must be a variant of the campaign (A, B), not 'Z'."),
+        ("spring?metric=luck", OTHER_KEY, 400, "`metric` cannot be 'luck'"),
+    ],
+)
+def test_who_may_not_or_asks_for_nothing_is_told_so(ask, path, key, status, sentence):
+    """Problem documents; another tenant's campaign is as one that there is not."""
+    events = [sent(1, "A"), sent(2, "B"), sent(3, "A", campaign="theirs", tenant="other")]
+    found = ask(events, path, key)
+
+    assert (status, True) == (found[0], sentence in found[1].get("detail", ""))
