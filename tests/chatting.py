@@ -123,7 +123,7 @@ class Shared:
     def __enter__(self) -> "Shared":
         self._runner = asyncio.Runner()
         self._name, base = f"test_{uuid4().hex[:12]}", self._servers.database.rpartition("/")[0]
-        self.run(self._sql(f"CREATE DATABASE {self._name}"))
+        self.run(self._sql(f"CREATE DATABASE {self._name} {self._servers.migrated}"))
         settings = Settings(kafka=self._servers.kafka, database=f"{base}/{self._name}", prefix=f"{uuid4().hex[:8]}.", partitions=3, secret="test")
         self._context = open_shop(settings, self._directory, *self._origins)
         self.shop: Shop = self.run(self._context.__aenter__())

@@ -33,10 +33,12 @@ LONG = (
 
 
 class Servers(NamedTuple):
-    """Where Kafka and PostgreSQL are."""
+    """Where Kafka and PostgreSQL are, and what CREATE DATABASE says to get every service's tables at once: each start of a service in a test would
+    make them anew."""
 
     kafka: str
     database: str
+    migrated: str
 
 
 SHARED = pytest.StashKey[Servers]()
@@ -79,15 +81,49 @@ def pytest_addoption(parser):
 def servers() -> Iterator[Servers]:
     """Real Kafka and real PostgreSQL: those that are named, else started here and stopped at the end."""
     if os.environ.get("PARLEY_KAFKA") and os.environ.get("PARLEY_DATABASE"):
-        yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"])
+        with migrated(os.environ["PARLEY_DATABASE"]) as name:
+            yield Servers(os.environ["PARLEY_KAFKA"], os.environ["PARLEY_DATABASE"], f"TEMPLATE {name}")
         return
     from parley.local import Places, Stack, free_port
 
     with tempfile.TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True) as folder, asyncio.Runner() as runner:
         local = Stack(Places(Path(folder), kafka_port=free_port(), postgres_port=free_port()))
         runner.run(local.start())
-        yield Servers(local.kafka, local.database)
+        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # of use when a machine falls; processes may be killed without
+            runner.run(execute(local.database, statement))
+        with migrated(local.database) as name:
+            yield Servers(local.kafka, local.database, f"TEMPLATE {name} STRATEGY file_copy")
         runner.run(local.stop())
+
+
+@contextlib.contextmanager
+def migrated(address: str) -> Iterator[str]:
+    """The name of a database with the tables of every service, to be copied."""
+    from parley import schemadocs
+    from parley.settings import PORTS
+
+    async def migrate(database: str) -> None:
+        for service in PORTS:
+            await schemadocs.made(database, schemadocs.service(service))
+
+    with created(address) as database:
+        asyncio.run(migrate(database))
+        yield database.rpartition("/")[2]
+
+
+@contextlib.contextmanager
+def created(address: str, like: str = "") -> Iterator[str]:
+    """The address of a database that is gone afterwards, on the server of the given one. `like`: how CREATE DATABASE goes on."""
+    name = f"test_{uuid4().hex[:12]}"
+    asyncio.run(execute(address, f"CREATE DATABASE {name} {like}"))
+    yield f"{address.rpartition('/')[0]}/{name}"
+    asyncio.run(execute(address, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    await connection.execute(statement)
+    await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -102,18 +138,16 @@ def stack(request) -> Iterator[Servers]:
 
 @pytest.fixture
 def database(stack) -> Iterator[str]:
-    """The address of a database of the test's own."""
-    name = f"test_{uuid4().hex[:12]}"
-    base = stack.database.rpartition("/")[0]
+    """The address of a database of the test's own, with the tables of every service."""
+    with created(stack.database, stack.migrated) as address:
+        yield address
 
-    async def run(statement: str) -> None:
-        connection = await asyncpg.connect(stack.database)
-        await connection.execute(statement)
-        await connection.close()
 
-    asyncio.run(run(f"CREATE DATABASE {name}"))
-    yield f"{base}/{name}"
-    asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest.fixture
+def empty_database(stack) -> Iterator[str]:
+    """The address of a database of the test's own, with nothing in it."""
+    with created(stack.database) as address:
+        yield address
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ class Shared:
     def __enter__(self) -> "Shared":
         self.runner = asyncio.Runner()
         name, base = f"test_{uuid4().hex[:12]}", self._servers.database.rpartition("/")[0]
-        self.run(self._sql(f"CREATE DATABASE {name}"))
+        self.run(self._sql(f"CREATE DATABASE {name} {self._servers.migrated}"))
         settings = Settings(
             kafka=self._servers.kafka, database=f"{base}/{name}", config=write_accounts(self._directory), prefix=f"{uuid4().hex[:8]}.", partitions=3,
             spool=self._directory / "spool", **self._settings,

@@ -39,37 +39,37 @@ def test_files_are_numbered_without_a_gap(service):
 
 @services
 @pytest.mark.stack
-def test_all_together_make_the_schema_that_is_checked_in(service, database):
+def test_all_together_make_the_schema_that_is_checked_in(service, empty_database):
     """On an empty database, whatever the order in which the files came to be; `make docs` writes the description."""
-    assert (CHECKED_IN / f"{service.name}.sql").read_text(encoding="utf-8") == asyncio.run(schemadocs.made(database, service))
+    assert (CHECKED_IN / f"{service.name}.sql").read_text(encoding="utf-8") == asyncio.run(schemadocs.made(empty_database, service))
 
 
 @services
 @pytest.mark.stack
-def test_the_second_time_applies_nothing(service, database):
+def test_the_second_time_applies_nothing(service, empty_database):
     """A restart finds its schema and leaves it alone."""
-    applied, again = asyncio.run(migrated(database, service))
+    applied, again = asyncio.run(migrated(empty_database, service))
 
     assert ([name for name, _ in migrations(*service.packages)], []) == (applied, again)
 
 
 @services
 @pytest.mark.stack
-def test_a_database_that_is_newer_is_refused(service, database):
+def test_a_database_that_is_newer_is_refused(service, empty_database):
     """The sentence names the schema, the migration and the way out; an old process must not write into a schema it does not know."""
     with pytest.raises(SchemaError) as error:
-        asyncio.run(migrated(database, service, alter="INSERT INTO migrations (name) VALUES ('parley/9999_later.sql')"))
+        asyncio.run(migrated(empty_database, service, alter="INSERT INTO migrations (name) VALUES ('parley/9999_later.sql')"))
 
     assert f"schema {service.name} has migrations this version does not know (parley/9999_later.sql): run a newer Parley" == str(error.value)
 
 
 @pytest.mark.stack
-def test_two_replicas_migrate_once(database):
+def test_two_replicas_migrate_once(empty_database):
     """Those that start together wait for each other: each migration is applied by one of them."""
     service = schemadocs.service("router")
 
     async def both():
-        return await asyncio.gather(*(migrated(database, service) for _ in range(4)))
+        return await asyncio.gather(*(migrated(empty_database, service) for _ in range(4)))
 
     applied = sorted(name for first, _ in asyncio.run(both()) for name in first)
 
@@ -77,7 +77,7 @@ def test_two_replicas_migrate_once(database):
 
 
 @pytest.mark.stack
-def test_what_fails_leaves_nothing(database, tmp_path, monkeypatch):
+def test_what_fails_leaves_nothing(empty_database, tmp_path, monkeypatch):
     """All or nothing: a migration that fails takes back those before it, and the schema with them."""
     (tmp_path / "half" / "sql").mkdir(parents=True)
     (tmp_path / "half" / "__init__.py").touch()
@@ -86,9 +86,9 @@ def test_what_fails_leaves_nothing(database, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(asyncpg.UndefinedColumnError):
-        asyncio.run(migrated(database, Service("half", ("half",), never)))
+        asyncio.run(migrated(empty_database, Service("half", ("half",), never)))
 
-    assert 0 == asyncio.run(schemas(database, "half"))
+    assert 0 == asyncio.run(schemas(empty_database, "half"))
 
 
 async def never(_):

@@ -252,11 +252,11 @@ def test_an_order_that_names_a_customer_and_their_number_joins_them(database, ru
 
 
 @pytest.mark.stack
-def test_people_of_an_older_book_stay_together(database, run):
+def test_people_of_an_older_book_stay_together(empty_database, run):
     """The migration makes ties of what was one contact: an undo of one address later takes that one alone."""
 
     async def main():
-        pool = await db.connect(database, "ingest", size=2)
+        pool = await db.connect(empty_database, "ingest", size=2)
         before = [(name, text) for name, text in db.migrations("parley", "parley_ingest") if name < "parley_ingest/0004"]
         await pool.execute("CREATE SCHEMA ingest; CREATE TABLE migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())")
         for name, text in before:
@@ -268,7 +268,7 @@ def test_people_of_an_older_book_stay_together(database, run):
             "INSERT INTO addresses (tenant, scheme, address, contact_id) VALUES ('acme', $1, $2, $3)", [(*one, person) for one in known]
         )
         await pool.close()
-        async with Book(database) as book:
+        async with Book(empty_database) as book:
             await book.normalise([[told(event(UNMERGED, SINGLE[0], SINGLE[3]), "u")]])
             rows = await book.pool.fetch("SELECT address, contact_id FROM addresses ORDER BY scheme")
             return person, {row["address"]: row["contact_id"] for row in rows}
