@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from parley.settings import Settings
 
@@ -107,7 +108,8 @@ def migrated(address: str) -> Iterator[str]:
             await schemadocs.made(database, schemadocs.service(service))
 
     with created(address) as database:
-        asyncio.run(migrate(database))
+        with structlog.testing.capture_logs():
+            asyncio.run(migrate(database))
         yield database.rpartition("/")[2]
 
 
