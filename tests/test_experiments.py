@@ -18,8 +18,8 @@ from parley.contracts import DeliveryChanged, EngagementRecorded
 from parley.metrics import Metrics
 from parley.service import Context
 from parley_analytics import experiments_api
-from parley_analytics.experiments import Arm, Design, Unfit, Verdict, compare, read
-from parley_analytics.experiments_api import understood
+from parley_analytics.experiments import Arm, Design, Pair, Unfit, Verdict, compare, plan, read
+from parley_analytics.experiments_api import foreseen, understood
 from parley_analytics.query import Unclear
 from parley_analytics.sequences import ALPHA, Interval, Moments, share
 from parley_analytics.verdicts import english, korean
@@ -110,7 +110,11 @@ def test_several_variants_share_the_five_percent():
 
 
 def named(people: list[int], hits: list[int]) -> list[Arm]:
-    return [Arm(name, share(*counts)) for name, *counts in zip("ABCD", people, hits, strict=True)]
+    return [Arm(name, share(*counts)) for name, *counts in zip("ABCD"[: len(people)], people, hits, strict=True)]
+
+
+def won(pair: Pair) -> bool:
+    return pair.interval is not None and pair.interval.sign == 1
 
 
 def test_lift_is_of_everybody_against_the_holdout():
@@ -182,6 +186,22 @@ def test_those_who_are_told_to_come_are_enough():
     people = 1000 + first.people
 
     assert "alike" == read(arms(people, A=people // 20, B=people // 20), POINT, 100).verdict.kind
+
+
+def test_a_plan_is_what_experiments_take():
+    """Of 300 experiments of the planned size, 4 % against 5 %, about 80 of 100 have found the better one by its end."""
+    people, dice = plan(0.04, 0.01, 2), np.random.default_rng(12)
+    came = np.full(2, people // 80)
+    hits = dice.binomial(came, (0.04, 0.05), (300, 40, 2)).cumsum(1).tolist()
+    found = [any(won(compare(named((came * look).tolist(), done))[0]) for look, done in enumerate(one, 1)) for one in hits]
+
+    assert 0.74 <= np.mean(found) <= 0.9
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.5, 0.9999])
+def test_more_variants_and_smaller_differences_need_more_people(rate):
+    """Also where a rate cannot rise by so much any more."""
+    assert plan(rate, 0.01, 2) < plan(rate, 0.01, 3) < plan(rate, 0.005, 3)
 
 
 @given(st.integers(1, 10**6), st.integers(0, 100), st.integers(0, 100))
@@ -290,6 +310,24 @@ def test_any_parameters_are_a_question_or_a_sentence(parameters):
         understood(parameters)
 
 
+@pytest.mark.parametrize(
+    "parameters, sentence",
+    [
+        ({}, "`rate` is missing"),
+        ({"rate": "1"}, "`rate` must be a number from 0.000001 to 0.999999, not '1'."),
+        ({"rate": "0.1", "variants": "1"}, "`variants` must be a whole number from 2 to 10, not '1'."),
+        ({"rate": "0.1", "per_day": "none"}, "`per_day` must be a number"),
+        ({"rate": "0.1", "campaign": "spring"}, "There is no parameter `campaign`; known: rate, difference, variants, per_day."),
+    ],
+)
+def test_a_plan_without_what_it_needs_is_explained(parameters, sentence):
+    """Which parameter, why, and what would do."""
+    with pytest.raises(Unclear) as error:
+        foreseen(parameters)
+
+    assert sentence in str(error.value)
+
+
 # --- over HTTP ---------------------------------------------------------------------------------------------------------------------------------
 
 SPACE = UUID(int=1)
@@ -330,7 +368,7 @@ def ask(tables, settings, tmp_path):
             await apply(connection, events)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://here", headers=headers) as client:
-            return await client.get(f"/v1/experiments/{path}")
+            return await client.get(f"/v1/experiments{path}")
 
     def asked(events, path, key=OTHER_KEY):
         answer = runner.run(main(events, path, key))
@@ -342,7 +380,7 @@ def ask(tables, settings, tmp_path):
 @pytest.mark.stack
 def test_an_experiment_is_answered_from_the_counters(ask):
     """Who got what, the difference with its interval, and the verdict in words."""
-    status, found = ask(campaign(), "spring?metric=click&weights=A:1,B:1&difference=0.02")
+    status, found = ask(campaign(), "/spring?metric=click&weights=A:1,B:1&difference=0.02")
 
     assert 200 == status
     assert [("A", 500, 0), ("B", 500, 40)] == [(one["variant"], one["people"], one["clicked"]) for one in found["variants"]]
@@ -355,15 +393,32 @@ def test_an_experiment_is_answered_from_the_counters(ask):
 def test_a_person_with_two_channels_is_one_person(ask):
     """Counters have them once for each channel; here two that always agree would be evidence out of nothing."""
     again = [sent(number, "AB"[number % 2], "sms") for number in range(1000)]
-    status, found = ask([*campaign(), *again, clicked(1, "sms")], "spring?metric=click")
+    status, found = ask([*campaign(), *again, clicked(1, "sms")], "/spring?metric=click")
 
     assert (200, [("A", 500, 0), ("B", 500, 40)]) == (status, [(one["variant"], one["people"], one["clicked"]) for one in found["variants"]])
 
 
 @pytest.mark.stack
+def test_lift_is_told_in_people(ask):
+    """How many more clicked than would have without a message: of 500 people 40 do, of those who were held out none."""
+    lift = ask(campaign(), "/spring?metric=click&holdout=A")[1]["lift"]
+
+    assert ("all", "A", 0.08, 40.0) == (lift["variant"], lift["against"], lift["difference"], lift["incremental"]["difference"])
+    assert 0 < lift["incremental"]["low"] < 40 < lift["incremental"]["high"]
+
+
+@pytest.mark.stack
+def test_an_experiment_can_be_planned(ask):
+    """How many people and days, before it begins."""
+    status, found = ask([], "?rate=0.04&difference=0.01&per_day=2000")
+
+    assert (200, plan(0.04, 0.01, 2), 12) == (status, found["people"], found["days"])
+
+
+@pytest.mark.stack
 def test_a_wrong_split_is_told(ask):
     """Two of A for each of B were meant."""
-    found = ask(campaign(), "spring?weights=A:2,B:1")[1]
+    found = ask(campaign(), "/spring?weights=A:2,B:1")[1]
 
     assert ("untrusted", False, {"A": 2 / 3, "B": 1 / 3}) == (found["verdict"]["kind"], found["split"]["trusted"], found["split"]["expected"])
 
@@ -372,12 +427,12 @@ def test_a_wrong_split_is_told(ask):
 @pytest.mark.parametrize(
     "path, key, status, sentence",
     [
-        ("spring", None, 401, ""),
-        ("spring", "shop-key", 403, "rates:read"),
-        ("autumn", OTHER_KEY, 404, "Campaign 'autumn' has no variant that was sent to anybody yet."),
-        ("theirs", OTHER_KEY, 404, "Campaign 'theirs' has no variant"),
-        ("spring?control=Z", OTHER_KEY, 400, "`control` must be a variant of the campaign (A, B), not 'Z'."),
-        ("spring?metric=luck", OTHER_KEY, 400, "`metric` cannot be 'luck'"),
+        ("/spring", None, 401, ""),
+        ("/spring", "shop-key", 403, "rates:read"),
+        ("/autumn", OTHER_KEY, 404, "Campaign 'autumn' has no variant that was sent to anybody yet."),
+        ("/theirs", OTHER_KEY, 404, "Campaign 'theirs' has no variant"),
+        ("/spring?control=Z", OTHER_KEY, 400, "`control` must be a variant of the campaign (A, B), not 'Z'."),
+        ("/spring?metric=luck", OTHER_KEY, 400, "`metric` cannot be 'luck'"),
     ],
 )
 def test_who_may_not_or_asks_for_nothing_is_told_so(ask, path, key, status, sentence):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import comb, sqrt
 from typing import Literal, NamedTuple
 
 from parley_analytics import power
@@ -106,6 +106,14 @@ def read(arms: Sequence[Arm], design: Design, per_day: float) -> Reading:
     split = _split(arms, design.weights)
     verdict = _verdict(compared, pairs, design.smallest, split, per_day)
     return Reading(pairs, _lift(told, held), split, verdict)
+
+
+def plan(rate: float, smallest: float, variants: int) -> int:
+    """How many people an experiment needs, shared alike by its variants, until 80 of 100 have found a difference of `smallest` to this rate."""
+    other = rate + smallest if rate + smallest <= 1 else rate - smallest
+    middle = (rate + other) / 2
+    known = power.anytime(smallest / sqrt(middle * (1 - middle)), alpha=ALPHA / comb(variants, 2))
+    return power.people(known, 1 / variants, 1 / variants)
 
 
 def compare(arms: Sequence[Arm]) -> list[Pair]:

@@ -1,4 +1,7 @@
-"""`GET /v1/experiments/{campaign}`: the variants of a campaign, their differences with intervals that hold at every look, and what to make of them."""
+"""`GET /v1/experiments/{campaign}`: the variants of a campaign, their differences with intervals that hold at every look, and what to make of them.
+
+`GET /v1/experiments` tells before an experiment begins how many people and days it will need.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from starlette.routing import BaseRoute, Route
 from parley.database import Pool
 from parley.problem import Problem, authorise
 from parley.service import Context
-from parley_analytics.experiments import Arm, Design, Pair, Reading, Unfit, read
+from parley_analytics.experiments import Arm, Design, Pair, Reading, Unfit, plan, read
+from parley_analytics.power import POWER, days
 from parley_analytics.query import Unclear
 from parley_analytics.rates import wilson
 from parley_analytics.sequences import ALPHA, Moments, share
@@ -25,6 +29,7 @@ from parley_analytics.verdicts import english, korean
 METRICS = {"conversion": "converted", "click": "clicked", "open": "opened"}
 """The figures by which variants can be compared, and what is counted for each: people of whom it is so of at least one message."""
 PARAMETERS = ("metric", "difference", "weights", "control", "holdout")
+PLANNED = ("rate", "difference", "variants", "per_day")
 SMALLEST = 0.01
 """The smallest difference that matters where nobody says: one point."""
 LATELY = timedelta(days=7)
@@ -68,7 +73,38 @@ def routes(context: Context) -> list[BaseRoute]:
     async def get_experiment(request: Request) -> Response:
         return await answer(request, context)
 
-    return [Route("/v1/experiments/{campaign}", get_experiment, methods=["GET"])]
+    async def get_plan(request: Request) -> Response:
+        return planned(request, context)
+
+    return [
+        Route("/v1/experiments", get_plan, methods=["GET"]),
+        Route("/v1/experiments/{campaign}", get_experiment, methods=["GET"]),
+    ]
+
+
+def planned(request: Request, context: Context) -> Response:
+    """Needs a key with the scope `rates:read`. 400 says which parameter is wrong, and why."""
+    authorise(request, context.config, "rates:read")
+    try:
+        body = foreseen(request.query_params)
+    except Unclear as error:
+        raise Problem(400, str(error)) from error
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+def foreseen(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """People and days for the rate, the difference, the variants and the people a day in the parameters. Raises `Unclear`."""
+    _known(parameters, PLANNED)
+    if "rate" not in parameters:
+        raise Unclear("`rate` is missing: about which share of the people will do it, such as 0.04?")
+    rate = _number("rate", parameters["rate"], 0.999999)
+    smallest = _number("difference", parameters.get("difference", str(SMALLEST)), 0.5)
+    if parameters.get("variants", "2") not in map(str, range(2, MANY + 1)):
+        raise Unclear(f"`variants` must be a whole number from 2 to {MANY}, not {parameters['variants'][:50]!r}.")
+    variants = int(parameters.get("variants", "2"))
+    daily = _number("per_day", parameters["per_day"], 1e9) if "per_day" in parameters else 0.0
+    people = plan(rate, smallest, variants)
+    return {"people": people, "people_per_variant": -(-people // variants), "days": days(people, daily), "power": POWER, "alpha": ALPHA}
 
 
 async def answer(request: Request, context: Context) -> Response:
@@ -83,7 +119,12 @@ async def answer(request: Request, context: Context) -> Response:
         found = read(arms(rows, asked), asked.design, per_day(rows, now))
     except (Unclear, Unfit) as error:
         raise Problem(400, str(error)) from error
-    body = {"campaign": campaign, "metric": asked.metric, "variants": [variant(row, asked) for row in rows], **told(found, asked)}
+    body = {
+        "campaign": campaign,
+        "metric": asked.metric,
+        "variants": [variant(row, asked) for row in rows],
+        **told(found, asked, lifted(found, rows, asked)),
+    }
     return Response(orjson.dumps(body | {"people_per_day": round(per_day(rows, now), 1)}), media_type="application/json")
 
 
@@ -99,14 +140,18 @@ async def counted(pool: Pool, tenant: str, campaign: str, now: datetime) -> Sequ
 
 def understood(parameters: Mapping[str, str]) -> Asked:
     """What the parameters of a request ask. Raises `Unclear`."""
-    if unknown := sorted(parameters.keys() - set(PARAMETERS)):
-        raise Unclear(f"There is no parameter `{unknown[0][:50]}`; known: {', '.join(PARAMETERS)}.")
+    _known(parameters, PARAMETERS)
     metric = parameters.get("metric", "conversion")
     if metric not in METRICS:
         raise Unclear(f"`metric` cannot be {metric[:50]!r}; known: {', '.join(METRICS)}.")
     smallest = _number("difference", parameters["difference"], 1.0) if "difference" in parameters else SMALLEST
     weights = _weights(parameters["weights"]) if "weights" in parameters else None
     return Asked(metric, Design(smallest, weights, parameters.get("control"), parameters.get("holdout")))
+
+
+def _known(parameters: Mapping[str, str], names: Sequence[str]) -> None:
+    if unknown := sorted(parameters.keys() - set(names)):
+        raise Unclear(f"There is no parameter `{unknown[0][:50]}`; known: {', '.join(names)}.")
 
 
 def _weights(text: str) -> dict[str, float]:
@@ -152,14 +197,24 @@ def variant(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     return {"variant": row["variant"], "people": row["people"], METRICS[asked.metric]: hits, "rate": rate and rate._asdict()}
 
 
-def told(found: Reading, asked: Asked) -> dict[str, Any]:
+def lifted(found: Reading, rows: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any] | None:
+    """What messages add to no message, and how many more people did so than would have without: null as long as it is too early for an interval."""
+    if found.lift is None:
+        return None
+    people = sum(row["people"] for row in rows if row["variant"] != asked.design.holdout)
+    shown = compared(found.lift)
+    more = {name: None if shown[name] is None else round(shown[name] * people, 1) for name in ("difference", "low", "high")}
+    return {**shown, "incremental": more}
+
+
+def told(found: Reading, asked: Asked, lift: dict[str, Any] | None) -> dict[str, Any]:
     """The reading as it is answered."""
     verdict, smallest = found.verdict, asked.design.smallest
     return {
         "alpha": ALPHA,
         "difference": smallest,
         "comparisons": [compared(one) for one in found.pairs],
-        "lift": found.lift and compared(found.lift),
+        "lift": lift,
         "split": {
             "expected": found.split.expected,
             "assumed": asked.design.weights is None,
