@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from parley_sender.ledger import Changed
 
-REASONS = frozenset({"capped", "consent_not_confirmed", "expired", "no_consent", "opted_out", "priority", "quiet_hours", "recipient_pace", "window_closed"})
+REASONS = frozenset(
+    {"capped", "consent_not_confirmed", "expired", "no_consent", "opted_out", "priority", "quiet_hours", "recipient_pace", "window_closed"}
+)
 """What the gate itself says; any other reason stands on the list of addresses that get nothing."""
 LISTED = "listed"
 
