@@ -156,11 +156,18 @@ async def nights(settings: Settings, folder: Path, begin: datetime, hours: int, 
             some = [_message(place, number, place_number, one) for place_number, place in enumerate(PLACES) for one in range(each)]
             await now.ask(*(_consent(one, begin) for one in some), *some)
             night.asked += len(some)
-            for one in await now.rest(night.asked):
-                place = next(place for place in PLACES if (one.recipient or "").startswith(place.number))
-                night.left.append((place.name, moment.astimezone(place.zone)))
+            await _seen(now, night)
+        now.hand.now += timedelta(minutes=1)  # a message that came before its consent is looked at again a second later
+        await _seen(now, night)
         night.open = await now.open()
     return night
+
+
+async def _seen(now: Watch, night: Night) -> None:
+    """Notes what left at this moment."""
+    for one in await now.rest(night.asked):
+        place = next(place for place in PLACES if (one.recipient or "").startswith(place.number))
+        night.left.append((place.name, now.hand.now.astimezone(place.zone)))
 
 
 def _message(place: Place, number: int, place_number: int, one: int) -> MessageRequested:
