@@ -150,8 +150,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(desk):
     """An empty wish, a rate that is none, another tenant's lane, a key without the scope."""
     asked = [
         ({}, "app", "people", 422), ({"paused": None}, "app", "people", 422), ({"rate": "fast"}, "app", "people", 422), ({"rate": "0/s"}, "app", "people", 422),
-        ({"speed": 1}, "app", "people", 422), ({"paused": True}, "nowhere", "people", 404), ({"paused": True}, "app", "staff-key", 403),
-        ({"paused": True}, "app", "nobody", 401),
+        ({"rate": "9" * 400 + "/s"}, "app", "people", 422), ({"rate": "0.0001/h"}, "app", "people", 422), ({"speed": 1}, "app", "people", 422),
+        ({"paused": True}, "nowhere", "people", 404), ({"paused": True}, "app", "staff-key", 403), ({"paused": True}, "app", "nobody", 401),
     ]  # fmt: skip
 
     async def main():

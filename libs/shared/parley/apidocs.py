@@ -41,6 +41,7 @@ def problem() -> dict[str, Any]:
         "description": "A problem document (RFC 9457).",
         "properties": {**texts, "status": {"type": "integer"}},
         "required": ["type", "title", "status"],
+        "examples": [{"type": "about:blank", "title": TITLES[403], "status": 403, "detail": "The key 'shop' lacks the scope 'messages:write'."}],
     }
 
 

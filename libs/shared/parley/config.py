@@ -44,9 +44,10 @@ def _zone(name: str) -> str:
 
 
 def _rate(text: str) -> str:
+    """Of seven digits before the point and three behind it at most: what is beyond that leads a lane's sums out of the calendar."""
     number, _, unit = text.partition("/")
-    if unit not in PER or not number.replace(".", "", 1).isdigit() or float(number) <= 0:
-        raise ValueError(f"a rate is a number and a time, as in 10/s, 20/min or 500/h; not {text!r}")
+    if unit not in PER or not re.fullmatch(r"(?=\.?[0-9])[0-9]{0,7}(\.[0-9]{0,3})?", number) or float(number) <= 0:
+        raise ValueError(f"a rate is a number from 0.001 to 9999999 and a time, as in 10/s, 20/min or 500/h; not {text[:50]!r}")
     return text
 
 

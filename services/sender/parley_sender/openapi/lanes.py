@@ -9,6 +9,7 @@ from parley.contracts import Channel
 from parley_sender.lanes_api import Wishes
 from parley_sender.openapi.words import COUNT, FLAG, LATER, MAYBE, STRING, TIME, bodies, deed, done, get, listing, perhaps, thing
 
+RATE = r"^[0-9]{1,7}(\.[0-9]{1,3})?/(s|min|h)$"
 LANE = {
     "lane": "acme-sms", "channel": "sms", "rate_per_second": 5.0, "rate": "5/s", "configured_rate_per_second": 25.0,
     "paused": {"by": "kim", "at": "2026-11-25T09:00:00+00:00"}, "broken_until": None,
@@ -39,7 +40,7 @@ def schemas() -> dict[str, Any]:
     stands = {"paused": perhaps(thing(by=STRING, at=TIME)), "broken_until": LATER, "waiting": {"type": "object", "additionalProperties": waits}}
     counts = {"calling": COUNT, "unknown": {**COUNT, "description": "Messages of which nobody knows whether they left."}}
     wishes = bodies({"Wishes": (Wishes, {"paused": False, "rate": "5/s"})})["Wishes"]
-    rate = {**MAYBE, "description": "As in 10/s, 20/min, 500/h; null: that of accounts.yaml."}
+    rate = {**MAYBE, "pattern": RATE, "description": "As in 10/s, 20/min, 500/h; null: that of accounts.yaml."}
     return {
         "Wishes": {**wishes, "minProperties": 1, "properties": {"paused": FLAG, "rate": rate}},
         "Lane": thing(LANE, lane=STRING, channel={"enum": list(Channel)}, **rates, **stands, **counts),
