@@ -189,13 +189,13 @@ def test_those_who_are_told_to_come_are_enough():
 
 
 def test_a_plan_is_what_experiments_take():
-    """Of 300 experiments of the planned size, 4 % against 5 %, about 80 of 100 have found the better one by its end."""
+    """Of 600 experiments of the planned size, 4 % against 5 %, about 78 of 100 have found the better one at one of 40 looks."""
     people, dice = plan(0.04, 0.01, 2), np.random.default_rng(12)
     came = np.full(2, people // 80)
-    hits = dice.binomial(came, (0.04, 0.05), (300, 40, 2)).cumsum(1).tolist()
+    hits = dice.binomial(came, (0.04, 0.05), (600, 40, 2)).cumsum(1).tolist()
     found = [any(won(compare(named((came * look).tolist(), done))[0]) for look, done in enumerate(one, 1)) for one in hits]
 
-    assert 0.74 <= np.mean(found) <= 0.9
+    assert 0.73 <= np.mean(found) <= 0.83
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.5, 0.9999])

@@ -26,7 +26,7 @@ def fixed(effect: float, power: float = POWER, alpha: float = ALPHA) -> float:
 
 
 def anytime(effect: float, power: float = POWER, alpha: float = ALPHA, tuned: float = TUNED) -> float:
-    """The time by which a confidence sequence has excluded zero with this power; a little more than needed (`found_by`)."""
+    """The time by which a confidence sequence that is looked at all the time has excluded zero with this power (`found_by`)."""
     return _first(lambda at: found_by(at, effect, alpha, tuned) >= power, fixed(effect, power, alpha))
 
 
@@ -36,7 +36,9 @@ def narrow(reach: float, alpha: float = ALPHA, tuned: float = TUNED) -> float:
 
 
 def found_by(at: float, effect: float, alpha: float = ALPHA, tuned: float = TUNED) -> float:
-    """The probability that zero has been excluded at some look until this time: at least so much, and in truth two or three points more.
+    """The probability that zero has been excluded until this time by somebody who looks all the time: at least so much, and at most two points more.
+
+    Simulated where this says 80 %: 80 to 82 % with thousands of looks, 78 % with 40, 76 % with ten.
 
     The boundary bends downwards, so a line that touches it lies nowhere below it, and what crosses the line has crossed the boundary. When a Brownian motion
     with drift crosses a line is known exactly (the inverse Gaussian distribution); the best of some lines is taken.
