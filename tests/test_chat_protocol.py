@@ -294,7 +294,7 @@ def test_a_visitor_has_a_pace(chat):
     async def main(shop):
         async with visitor(shop.base) as one:
             await one.connect()
-            names = [await one.say(f"message {number}") for number in range(12)]
+            names = [await one.say(f"message {number}") for number in range(40)]
             fast = await one.hear(lambda frame: frame["type"] == "refused")
             await one.say("x" * 4001)
             await one.tell(type="message", id="1", text="hello")

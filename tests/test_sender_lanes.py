@@ -313,12 +313,13 @@ def test_two_senders_drive_a_lane_one_after_the_other(desk):
             await until(lambda: _any(one.twin.inboxes.of("u1")[20:]), "some messages")
             await _end(one.one)
             async with one.sender() as one.one:
-                await one.ends(sent=100)
+                await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text="100"))
+                await one.ends(sent=101)
                 return Counter(one.received()), await one.one.context.pool.fetchval("SELECT fence FROM lanes WHERE lane = 'app'")
 
     received, fence = asyncio.run(main())
 
-    assert {f"{n}": 1 for n in range(100)} == dict(received)
+    assert {f"{n}": 1 for n in range(101)} == dict(received)
     assert fence >= 2
 
 

@@ -322,10 +322,11 @@ def test_two_senders_hold_one_bind_one_after_the_other(desk):
             await until(lambda: some(one.smsc), "some messages")
             alone = one.smsc.bound
             await end(one.one)
-            await one.ends(sent=60)
+            await one.ask("last", apart=True)
+            await one.ends(sent=61)
             return alone, one.smsc.bound, one.smsc.unbound, Counter(one.smsc.texts)
 
     async def some(smsc: Smsc) -> bool:
         return len(smsc.taken) > 20
 
-    assert (1, 2, 1, Counter(map(str, range(60)))) == asyncio.run(main())
+    assert (1, 2, 1, Counter([*map(str, range(60)), "last"])) == asyncio.run(main())
