@@ -106,3 +106,11 @@ def test_the_empty_second_saves_nothing_up():
     pace.take(1, "u1", True, pace.at(1, 0.0))
 
     assert pace.at(1, 1.02) > 1.03
+
+
+def test_a_slower_rate_after_a_takeover_begins_with_the_next_second():
+    """What people set for a lane when it was just taken over is no debt of the rate before."""
+    bucket = Bucket.empty(100_000.0, 1, 1.0, 0.0)
+    bucket.set(100.0, 1.0, 0.1)
+
+    assert bucket.at(1, 0.1) < 1.1

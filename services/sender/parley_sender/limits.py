@@ -10,7 +10,7 @@ from parley.channels.shape import Account
 from parley.config import Config, Limit, per, per_second
 from parley.database import Connection
 from parley_sender import facts
-from parley_sender.pace import Bucket, Pace, Pairs, Recipients, emptied
+from parley_sender.pace import Bucket, Pace, Pairs, Recipients
 
 DAY = timedelta(days=1)
 Sent = tuple[float, int, str, bool]
@@ -71,7 +71,8 @@ class Limits:
         if name not in self._buckets:
             self._buckets[name] = Bucket.empty(limit.rate, limit.burst, limit.per, now)
         bucket = self._buckets[name]
-        bucket.full_at = max(bucket.full_at, now + emptied(limit.rate, limit.burst, limit.per))
+        bucket.full_at = max(bucket.full_at, now + limit.burst / limit.rate)
+        bucket.unsaved(now)
         for at, units, *_ in sent if limit.per > 1 else [(now, bucket.most, "", False)]:
             if at > now - limit.per:
                 bucket.note(at, units)

@@ -38,13 +38,16 @@ class Bucket:
     full_at: float = 0.0
     share: float = 1.0
     share_at: float = 0.0
+    fresh_at: float = 0.0
+    """What was not sent before is not made up for."""
     _sent: deque[tuple[float, int]] = field(default_factory=deque)
     _held: int = 0
 
     @classmethod
     def empty(cls, rate: float, burst: int, window: float, now: float, sent: Iterable[tuple[float, int]] = ()) -> Bucket:
         """As whoever takes a lane over must begin: the last holder may have sent all that the second allows. Of longer windows it is known what was `sent`."""
-        one = cls(rate, burst, window, full_at=now + emptied(rate, burst, window))
+        one = cls(rate, burst, window, full_at=now + burst / rate)
+        one.unsaved(now)
         for at, units in sent if window > 1 else [(now, one.most)]:
             one.note(at, units)
         return one
@@ -66,8 +69,13 @@ class Bucket:
     def take(self, units: int, now: float) -> None:
         """Units leave now."""
         speed = self.speed(now)
-        self.full_at = max(self.full_at, now - CATCH_UP) + units / speed
+        self.full_at = max(self.full_at, now - CATCH_UP, self.fresh_at) + units / speed
         self.note(now, units)
+
+    def unsaved(self, now: float) -> None:
+        """Where nothing leaves for a second, because nobody knows what left in the one before, nothing is saved up in it either: else a burst would follow it."""
+        if self.window <= 1:
+            self.fresh_at = now + self.window + GUARD
 
     def later(self, units: int, left: float, now: float) -> None:
         """Units that left by the book leave now in truth: the process stood still meanwhile. The window counts them from now on."""
@@ -111,12 +119,6 @@ class Bucket:
             if over <= 0:
                 return at + span
         return now
-
-
-def emptied(rate: float, burst: int, window: float) -> float:
-    """Seconds until a bucket that was emptied is full: where nothing leaves for a second because nobody knows what left in the one before, nothing is saved up in
-    it either, else a burst would follow it."""
-    return max(burst / rate, window + GUARD if window <= 1 else 0.0)
 
 
 @dataclass(slots=True)
