@@ -23,7 +23,7 @@ ACTING = {
     " understand.shipped understand.weights",
     "parley_sender": "api app call calling cancelling clock consents departures depth erasing facts fallbacks idempotency intake lane lanes law ledger limits"
     " messages_api outbox packs picking receipts remaining rerouting engaged hearing inquiring lanes_api paging reading saying screens settling"
-    " settling_api smpp smpp_session standing suppressions suppressions_api why notify.api notify.call notify.history notify.noting notify.rows"
+    " settling_api smpp smpp_session standing strays suppressions suppressions_api why notify.api notify.call notify.history notify.noting notify.rows"
     " notify.worker",
     "parley_analytics": "api app erasing experiments_api gauges stage",
 }

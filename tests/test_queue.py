@@ -138,3 +138,14 @@ def test_what_is_stirred_while_it_is_read_is_read_once_more():
     found.filled(7, [], 8)
 
     assert [read] == found.short(9)
+
+
+def test_a_line_that_is_no_more_is_forgotten():
+    """Without harm to those that go on, nor to what stands at its front still."""
+    found = lines((Purpose.MARKETING, "a", "x", [1]), (Purpose.MARKETING, "a", "y", [1]), (Purpose.MARKETING, "a", "z", []))
+    list(found.take(1))
+
+    found.only([])
+
+    assert [0] == list(found.lines)
+    assert [0] == [one.line for one in found.take(5)]

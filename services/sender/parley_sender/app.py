@@ -20,6 +20,7 @@ from parley_sender.notify import history
 from parley_sender.notify.noting import Noting
 from parley_sender.notify.worker import Posting
 from parley_sender.outbox import Outbox
+from parley_sender.strays import Strays
 
 
 async def build(context: Context) -> Parts:
@@ -51,6 +52,7 @@ async def build(context: Context) -> Parts:
             Forget(context),
             Inquiring(context, law, outbox),
             Fallbacks(context, law, outbox),
+            Strays(context, law, outbox),
         ],
     )
 

@@ -165,7 +165,8 @@ class Lane:
         self._hold = hold
         del self._over[: len(over)]
         self._lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
-        self.stirred(mine.get(self.part, ()))
+        if stirred := mine.get(self.part):  # none: nobody is woken, else a lane with a backlog would turn without a rest
+            self.stirred(stirred)
         if elsewhere:
             self._lines.reread(dict.fromkeys(self._lines.lines, 0))
         for one in claimed:
@@ -185,7 +186,10 @@ class Lane:
         if self._unknown or self._all_unknown:
             asked = None if self._all_unknown else self._unknown
             self._unknown, self._all_unknown = set(), False  # what is told from here on is asked for at the next turn
-            self._lines.known(await facts.lines(connection, self.part, asked))
+            lines = await facts.lines(connection, self.part, asked)
+            self._lines.known(lines)
+            if asked is None:
+                self._lines.only({one.number for one in lines})
         room = self._room()
         ahead = self._departures.pace.ahead(self._now, HORIZON)
         await picking.read(connection, self._lines, min(room, ahead))
@@ -229,7 +233,7 @@ class Lane:
         """Now and then lines are read again from where they stood a while ago: what was committed late stands before what was read."""
         now = self._now
         if now >= self._whole_at:
-            self._whole_at, self._looked = now + WHOLE, (now + LOOK, {})
+            self._whole_at, self._looked, self._all_unknown = now + WHOLE, (now + LOOK, {}), True
             self._lines.reread(dict.fromkeys(self._lines.lines, 0))
         elif now >= self._looked[0]:
             before = self._looked[1]

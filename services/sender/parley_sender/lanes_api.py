@@ -22,12 +22,14 @@ from parley_sender.limits import parts
 
 READ, WRITE = "messages:read", "lanes:write"
 SET = """INSERT INTO lanes AS l (lane, paused_by, paused_at, rate)
-         SELECT part, CASE WHEN $2 THEN $3 END, CASE WHEN $2 THEN $4::timestamptz END, $6 FROM unnest($1::text[]) AS part ORDER BY part
+         SELECT part, CASE WHEN $2 THEN $3 END, CASE WHEN $2 THEN $4::timestamptz END, $6
+         FROM (SELECT unnest($1::text[]) UNION SELECT lane FROM lanes WHERE split_part(lane, '#', 1) = ANY(SELECT split_part(unnest($1::text[]), '#', 1)))
+              AS every (part) ORDER BY part
          ON CONFLICT (lane) DO UPDATE SET
              paused_by = CASE WHEN $2 IS NULL THEN l.paused_by WHEN $2 THEN coalesce(l.paused_by, $3) END,
              paused_at = CASE WHEN $2 IS NULL THEN l.paused_at WHEN $2 THEN coalesce(l.paused_at, $4) END,
              rate = CASE WHEN $5 THEN $6 ELSE l.rate END"""
-"""For every part of a lane: $2 paused or not, NULL for as it is; $5 whether the rate is given. Who paused first stays known."""
+"""For every part of a lane, those of earlier shares too: $2 paused or not, NULL for as it is; $5 whether the rate is given. Who paused first stays known."""
 
 
 class Wishes(BaseModel):

@@ -86,8 +86,15 @@ Ended = tuple[list[Changed], list[Chain]]
 
 
 async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes, datetime | None]:
-    """The lane's row, made when there is none, locked: whose it was, the events of its last turn, what people set, until when its circuit is open."""
-    await connection.execute("INSERT INTO lanes (lane) VALUES ($1) ON CONFLICT DO NOTHING", part)
+    """The lane's row, locked: whose it was, the events of its last turn, what people set, until when its circuit is open. It is made when there is none,
+    set as other parts of its account are."""
+    await connection.execute(
+        """INSERT INTO lanes (lane, paused_by, paused_at, rate)
+           SELECT $1, other.paused_by, other.paused_at, other.rate FROM (SELECT) AS new LEFT JOIN LATERAL (
+               SELECT * FROM lanes WHERE split_part(lane, '#', 1) = split_part($1, '#', 1) ORDER BY moved_at DESC LIMIT 1) AS other ON true
+           ON CONFLICT DO NOTHING""",
+        part,
+    )  # fmt: skip
     row = await connection.fetchrow("SELECT fence, turn, pending, paused_by, rate, broken_until FROM lanes WHERE lane = $1 FOR UPDATE", part)
     assert row is not None
     return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row), row["broken_until"]
@@ -152,7 +159,9 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
             FROM gone LEFT JOIN ended ON message_id = id""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
-    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows if row["message_id"]]
+    changes = [
+        Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows if row["message_id"]
+    ]
     named = {one.provider_id: one.row["message_id"] for one in changes if one.status is DeliveryStatus.SENT and one.provider_id}
     early = await _unparked(connection, lane, named)
     found = [_received(one, early.get(one.provider_id or "", ())) for one in changes]
@@ -240,7 +249,13 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
 
 
 async def interrupted(
-    connection: Connection, account: Account, policy: Callable[[str], Policy], part: str, hold: Hold | None, alive: Sequence[UUID], now: datetime
+    connection: Connection,
+    account: Account | None,
+    policy: Callable[[str], Policy],
+    part: str,
+    hold: Hold | None,
+    alive: Sequence[UUID],
+    now: datetime,
 ) -> Ended:
     """Settles calls found under way at a takeover. `alive` are this process's own, which go on; those it claimed and never made (under `hold`)
     go back to the queue; those of another process are doubtful. Gives what changed."""
@@ -269,7 +284,9 @@ async def interrupted(
             WHERE message_id = id RETURNING {_qualified()}, old.status AS before""",
         list(fates), [row["attempt"] for row in lost], [row["called_at"] for row in lost], list(fates.values()),
     )  # fmt: skip
-    changes = [Changed(row, fates[row["message_id"]], "interrupted", None, now, row["attempt"]) for row in told if row["before"] == DeliveryStatus.QUEUED]
+    changes = [
+        Changed(row, fates[row["message_id"]], "interrupted", None, now, row["attempt"]) for row in told if row["before"] == DeliveryStatus.QUEUED
+    ]
     return changes, [(row["contact_id"], row["chain"]) for row in over]
 
 

@@ -85,12 +85,12 @@ def _again(call: Finished, reason: str | None, now: datetime, policy: Policy) ->
     return Next(over, reason or "no_answer", call.failures + 1, now)
 
 
-def doubtful(account: Account, unknown: Unknown = "hold") -> DeliveryStatus:
+def doubtful(account: Account | None, unknown: Unknown = "hold") -> DeliveryStatus:
     """What becomes of a call whose process ended with it: made again under the same key where the provider knows keys, else nobody knows.
 
-    It counts as no failure: the fault was ours.
+    It counts as no failure: the fault was ours. Of an account that is not there any more (None) nobody can know.
     """
-    again = account.honours_keys or (unknown == "resend" and not askable(account))
+    again = account is not None and (account.honours_keys or (unknown == "resend" and not askable(account)))
     return DeliveryStatus.QUEUED if again else DeliveryStatus.UNKNOWN
 
 

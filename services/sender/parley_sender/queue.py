@@ -7,7 +7,7 @@ The lane keeps only the front of each of its lines here; where a line goes on is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -102,6 +102,12 @@ class Lines:
                 self._campaigns.setdefault((one.purpose, one.tenant), Fair())
                 self._wet.add(one.number)
 
+    def only(self, numbers: Collection[int]) -> None:
+        """There are no lines but these: campaigns that are over are forgotten."""
+        for number in [one.number for one in self.lines.values() if one.number not in numbers and not one.front]:
+            del self.lines[number]
+            self._wet.discard(number)
+
     def stirred(self, numbers: Iterable[int] | None = None) -> list[int]:
         """Something came to stand in these lines, or (None) may have in any: at their end, or a little before it, where a later one was committed first.
         Gives those that nobody knows here."""
@@ -183,8 +189,8 @@ class Lines:
         return None if number is None else self._head(number)
 
     def _head(self, number: int) -> int | None:
-        front = self.lines[number].front
-        return front[0].units if front else None
+        line = self.lines.get(number)
+        return line.front[0].units if line is not None and line.front else None
 
     def _taken(self, purpose: Purpose, tenant: str) -> Waiting:
         number = self._campaigns[purpose, tenant].peek(self._head)

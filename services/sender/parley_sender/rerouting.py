@@ -16,6 +16,7 @@ from parley.channels import units
 from parley.channels.shape import Account, Outgoing
 from parley.contracts import Channel, Content, Purpose
 from parley.database import Connection
+from parley_sender import standing
 from parley_sender.accept import parts
 from parley_sender.law import Law
 from parley_sender.limits import part_of
@@ -113,11 +114,7 @@ async def _moved(connection: Connection, source: Account, moves: Sequence[Move],
     ids = [one.row["message_id"] for one in moves]
     names = [one.choice.account.name for one in moves]
     where = [part_of(one.choice.account, one.row["contact_id"].int) for one in moves]
-    await connection.execute(
-        """INSERT INTO lines (part, purpose, tenant, campaign) SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '')
-           FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id) ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
-        ids, where,
-    )  # fmt: skip
+    await standing.lines(connection, ids, where)
     rows = await connection.fetch(
         """UPDATE queue SET line = new.line, units = new.units, state = 'ready', due_at = LEAST(due_at, $4), place = new.place
            FROM (SELECT given.message_id AS id, l.line, given.units, nextval('places') AS place

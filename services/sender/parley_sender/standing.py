@@ -31,14 +31,7 @@ Stirred = dict[str, set[int]]
 async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime) -> Stirred:
     """Puts new deliveries into their lines, in the order in which they were asked for. `parts`: the part of the lane that each belongs to."""
     ids, names = list(parts), list(parts.values())
-    await connection.execute(
-        """INSERT INTO lines (part, purpose, tenant, campaign)
-           SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS name
-           FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)
-           WHERE NOT EXISTS (SELECT FROM lines l WHERE (l.part, l.purpose, l.tenant, l.campaign) = (new.part, d.purpose, d.tenant, coalesce(d.campaign, '')))
-           ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
-        ids, names,
-    )  # fmt: skip
+    await lines(connection, ids, names)
     await connection.execute(
         """SELECT FROM (SELECT DISTINCT contact_id, chain_of(channel, purpose, campaign) AS chain FROM deliveries
                         WHERE message_id = ANY($1::uuid[]) ORDER BY 1, 2) AS new,
@@ -57,6 +50,56 @@ async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime
         ids, names, now,
     )  # fmt: skip
     return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+
+
+async def lines(connection: Connection, ids: Sequence[UUID], names: Sequence[str]) -> None:
+    """Makes the lines of these parts in which deliveries are to stand, those that are not there yet; locked, so that `forget` leaves them until the commit."""
+    while True:
+        await connection.execute(
+            """INSERT INTO lines (part, purpose, tenant, campaign)
+               SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS name
+               FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)
+               WHERE NOT EXISTS (SELECT FROM lines l WHERE (l.part, l.purpose, l.tenant, l.campaign) = (new.part, d.purpose, d.tenant, coalesce(d.campaign, '')))
+               ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
+            ids, names,
+        )  # fmt: skip
+        locked, wanted = await connection.fetchrow(
+            """WITH wanted AS (SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS campaign
+                               FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)),
+                    locked AS (SELECT FROM lines JOIN wanted USING (part, purpose, tenant, campaign) ORDER BY line FOR KEY SHARE OF lines)
+               SELECT (SELECT count(*) FROM locked), (SELECT count(*) FROM wanted)""",
+            ids, names,
+        ) or (0, 0)  # fmt: skip
+        if locked == wanted:
+            return
+
+
+async def change(connection: Connection, ids: Sequence[UUID], names: Sequence[str]) -> Stirred:
+    """Puts messages into the lines of other parts of their account; what stands in line stands there in this order."""
+    await lines(connection, ids, names)
+    rows = await connection.fetch(
+        """UPDATE queue SET line = new.line, place = new.place
+           FROM (SELECT given.message_id AS id, l.line, nextval('places') AS place
+                 FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS given (message_id, part, nth) JOIN deliveries d USING (message_id)
+                 JOIN lines l ON (l.part, l.purpose, l.tenant, l.campaign) = (given.part, d.purpose, d.tenant, coalesce(d.campaign, '')) ORDER BY nth) AS new
+           WHERE message_id = new.id RETURNING queue.line, state""",
+        ids, names,
+    )  # fmt: skip
+    return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+
+
+async def forget(connection: Connection, most: int, part: str | None = None) -> int:
+    """Forgets lines in which nothing stands, at most so many: those of campaigns, or all of a part. Gives how many."""
+    empty = await connection.fetch(
+        """SELECT line FROM lines WHERE line IN (
+               SELECT line FROM lines WHERE part = $2 OR ($2::text IS NULL AND campaign <> '') EXCEPT SELECT line FROM queue) LIMIT $1 FOR UPDATE SKIP LOCKED""",
+        most, part,
+    )  # fmt: skip
+    done = await connection.fetch(  # asked once more: what came to stand there before the lock is seen now
+        "DELETE FROM lines WHERE line = ANY($1::int[]) AND NOT EXISTS (SELECT FROM queue WHERE queue.line = lines.line) RETURNING line",
+        [row["line"] for row in empty],
+    )  # fmt: skip
+    return len(done)
 
 
 async def leave(connection: Connection, messages: Iterable[UUID], now: datetime) -> Stirred:
