@@ -21,7 +21,7 @@ ACTING = {
     " tools.cli tools.recording tools.schema tools.sources tools.terminal tools.testing"
     " understand.__main__ understand.asking understand.background understand.endpoint understand.intents understand.learning understand.service"
     " understand.shipped understand.weights",
-    "parley_sender": "api app call calling cancelling clock consents departures depth erasing facts fallbacks idempotency intake lane lanes law ledger limits"
+    "parley_sender": "api app call calling cancelling clock consents departures depth erasing facts fallbacks idempotency intake janitor lane lanes law ledger limits"
     " messages_api outbox packs picking receipts remaining rerouting engaged hearing inquiring lanes_api paging reading saying screens settling"
     " settling_api smpp smpp_session standing strays suppressions suppressions_api why notify.api notify.call notify.history notify.noting notify.rows"
     " notify.worker",

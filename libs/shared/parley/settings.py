@@ -69,7 +69,13 @@ class Settings(BaseSettings):
         description="Whether tenants' webhooks may stand on this machine, over http, for trying them out; never where tenants are others.",
     )
     packs: Literal["on", "off"] = Field(
-        default="on", description="Whether the sender keeps the law of recipients' countries; off only where nobody receives what is sent: demos, load tests."
+        default="on",
+        description="Whether the sender keeps the law of recipients' countries; off only where nobody receives what is sent: demos, load tests.",
+    )
+    stories: int = Field(
+        default=400,
+        ge=1,
+        description="Days for which the sender keeps a message's story, its attempts and notes; what became of it is kept for good.",
     )
     drain: float = Field(default=20.0, gt=0, description="Seconds that a stop or a revoke waits for the running step.")
     stuck: float = Field(default=60.0, gt=0, description="Seconds without progress, while there is lag, after which /readyz fails.")

@@ -12,6 +12,7 @@ from parley_sender.fallbacks import Fallbacks
 from parley_sender.idempotency import Forget
 from parley_sender.inquiring import Inquiring
 from parley_sender.intake import Intake
+from parley_sender.janitor import Janitor
 from parley_sender.lanes import Lanes
 from parley_sender.law import Law
 from parley_sender.messages_api import Messages
@@ -50,6 +51,7 @@ async def build(context: Context) -> Parts:
             Posting(context),
             outbox,
             Forget(context),
+            Janitor(context),
             Inquiring(context, law, outbox),
             Fallbacks(context, law, outbox),
             Strays(context, law, outbox),

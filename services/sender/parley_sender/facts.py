@@ -118,14 +118,16 @@ async def touched(connection: Connection, people: Collection[tuple[UUID, Purpose
     """When these people were sent to, by purpose; locked until the end of the transaction, so that lanes that ask at once ask one after the other."""
     keys = sorted(people)
     columns = [contact for contact, _ in keys], [purpose for _, purpose in keys]
-    await connection.execute(
-        "INSERT INTO touches (contact_id, purpose) SELECT * FROM unnest($1::uuid[], $2::text[]) ON CONFLICT DO NOTHING", *columns
-    )
-    rows = await connection.fetch(
-        """SELECT contact_id, purpose, times FROM touches JOIN unnest($1::uuid[], $2::text[]) AS asked (contact_id, purpose) USING (contact_id, purpose)
-           ORDER BY contact_id, purpose FOR UPDATE OF touches""",
-        *columns,
-    )
+    rows: Sequence[asyncpg.Record] = []
+    while len(rows) < len(keys):  # once, but where the janitor drops an old row between the two
+        await connection.execute(
+            "INSERT INTO touches (contact_id, purpose) SELECT * FROM unnest($1::uuid[], $2::text[]) ON CONFLICT DO NOTHING", *columns
+        )
+        rows = await connection.fetch(
+            """SELECT contact_id, purpose, times FROM touches JOIN unnest($1::uuid[], $2::text[]) AS asked (contact_id, purpose) USING (contact_id, purpose)
+               ORDER BY contact_id, purpose FOR UPDATE OF touches""",
+            *columns,
+        )
     return {(row["contact_id"], Purpose(row["purpose"])): row["times"] for row in rows}
 
 
