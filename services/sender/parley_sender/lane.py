@@ -165,6 +165,8 @@ class Lane:
         self._hold = hold
         del self._over[: len(over)]
         self._lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
+        if len(claimed) < len(taken):
+            self.wake.set()  # what the gate kept left room
         if stirred := mine.get(self.part):  # none: nobody is woken, else a lane with a backlog would turn without a rest
             self.stirred(stirred)
         if elsewhere:
@@ -346,7 +348,7 @@ class Lane:
             self._departures.pace = self.limits.pace(
                 wished, self.part, self._now, [(at - (now.timestamp() - self._now), units, to, first) for at, units, to, first in sent]
             )
-        self._wishes = Wishes()
+            self._wishes = Wishes()
         self._heed(wishes)
         self._whole_at = self._now + WHOLE
         log.info("lane taken", lane=self.part, fence=hold.fence, doubtful=len(changes))
