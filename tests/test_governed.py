@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from parley.contracts import Channel, Content, MessageRequested, Purpose
+from parley.contracts import Channel, ConsentState, Content, MessageRequested, Purpose
 from parley.twin.ledger import Request
 from tests.conftest import until
 from tests.governed import night
@@ -17,6 +17,7 @@ from tests.governed.playing import Plan, play
 from tests.governed.spans import Event, held
 from tests.governed.strikes import Strike
 from tests.governed.traffic import made
+from tests.test_sender_lanes import Desk
 
 EVENING = datetime(2026, 10, 31, 11, 0, tzinfo=UTC)
 """20:00 in Seoul; in New York the night that follows has an hour more."""
@@ -151,3 +152,20 @@ def test_a_line_of_which_nobody_told_the_number(settings, tmp_path, run):
             return await now.rest(1)
 
     assert ["+821012345678"] == [one.recipient for one in run(main())]
+
+
+@pytest.mark.stack
+def test_what_the_gate_stops_takes_no_time_of_a_slow_lane(settings, tmp_path, monkeypatch, run):
+    """At two messages a second, sixty that may not leave are out of the way within seconds."""
+
+    async def main():
+        async with Desk(settings, tmp_path, monkeypatch, rate="2/s", burst=1).open() as desk:
+            await desk.agree(Purpose.MARKETING, ConsentState.REVOKED)
+            pool = desk.one.context.pool
+            await until(lambda: pool.fetchval("SELECT EXISTS (SELECT FROM consents)"), "the refusal is known")
+            for number in range(60):
+                await desk.publish(message_id=uuid4(), purpose="marketing", content=Content(text="tea"), campaign=f"{number}")
+            await until(lambda: pool.fetchval("SELECT count(*) = 60 FROM deliveries WHERE status = 'suppressed'"), "all are suppressed", 15)
+            return desk.twin.ledger.book.requests
+
+    assert 0 == run(main())
