@@ -27,10 +27,11 @@ hypothesis.settings.load_profile("parley")
 SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
 LONG = (
-    "test_kills", "test_governed", "test_demo", "test_ingest_spool", "test_ingest_hits", "test_sender_locks", "test_sender_faults",
-    "test_publishing", "test_ingest_noise", "test_ingest_spoiled", "test_chat_browser",
+    "test_kills", "test_ingest_noise", "test_ingest_spoiled", "test_ingest_hits", "test_governed", "test_publishing", "test_sender_locks",
+    "test_sender_faults", "test_demo", "test_ingest_spool", "test_chat_browser",
 )  # fmt: skip
-"""Files of tests that take a minute or about that much, by `pytest --durations=60`."""
+"""Files of tests that take a minute or about that much, by `pytest --durations=60`. Those that start whole services as processes of their own stand
+apart: two of them at once are more than two cores bear."""
 
 
 class Servers(NamedTuple):
