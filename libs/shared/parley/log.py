@@ -23,7 +23,12 @@ CUT = "[cut]"
 def configure(settings: Settings, service: str) -> None:
     """Sets the process's log up. Called once by `main`."""
     console = settings.log == "console" or (settings.log == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(pad_event_to=0) if console else structlog.processors.JSONRenderer()
+    # Plain: a traceback with all values of all frames takes seconds to draw, and may show an address.
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
+    )
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[
