@@ -149,3 +149,13 @@ def test_a_line_that_is_no_more_is_forgotten():
 
     assert [0] == list(found.lines)
     assert [0] == [one.line for one in found.take(5)]
+
+
+def test_a_line_that_was_told_of_is_read_before_a_thousand_others():
+    """They may go on too, but nobody said so."""
+    found = lines(*[(Purpose.MARKETING, "a", str(place), []) for place in range(1000)])
+
+    found.stirred([999])
+
+    assert 999 == found.short(10)[0].number
+    assert 999 not in [one.number for one in found.short(1000)]

@@ -18,7 +18,7 @@ from parley_sender.law import Law
 from parley_sender.queue import Lines, Waiting
 from parley_sender.rulings import Ruling
 
-SHORT = 64
+SHORT = 256
 """Lines read in one statement."""
 READS = 8
 """Statements at most, before what was found has to do."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -91,6 +92,8 @@ class Lines:
     """Units that marketing is owed by its floor."""
     _wet: set[int] = field(default_factory=set)
     """Lines that may go on behind their front."""
+    _told: set[int] = field(default_factory=set)
+    """Those among them of which somebody said so: they are read before those that are looked at now and then."""
     _tenants: dict[Purpose, Fair[str]] = field(default_factory=lambda: {one: Fair() for one in Purpose})
     _campaigns: dict[tuple[Purpose, str], Fair[int]] = field(default_factory=dict)
 
@@ -107,6 +110,7 @@ class Lines:
         for number in [one.number for one in self.lines.values() if one.number not in numbers and not one.front]:
             del self.lines[number]
             self._wet.discard(number)
+            self._told.discard(number)
 
     def stirred(self, numbers: Iterable[int] | None = None) -> list[int]:
         """Something came to stand in these lines, or (None) may have in any: at their end, or a little before it, where a later one was committed first.
@@ -116,6 +120,7 @@ class Lines:
             if not line.front:
                 line.read_to = max(0, line.read_to - LATE)
             self._wet.add(line.number)
+        self._told.update(() if numbers is None else (one for one in asked if one in self.lines))
         return [one for one in asked if one not in self.lines]
 
     def reread(self, places: Mapping[int, int]) -> None:
@@ -127,9 +132,12 @@ class Lines:
             self._wet.add(number)
 
     def short(self, most: int) -> list[Line]:
-        """The lines to read further, `most` of them: their front is empty, and they may go on. Who is stirred while it is read is read once more."""
-        found = [line for line, _ in zip((one for one in map(self.lines.__getitem__, self._wet) if not one.front), range(most), strict=False)]
+        """The lines to read further, `most` of them, those that were told of first: their front is empty, and they may go on. Who is stirred while it is
+        read is read once more."""
+        first = chain(self._told, self._wet - self._told) if self._told else self._wet
+        found = [line for line, _ in zip((self.lines[one] for one in first if not self.lines[one].front), range(most), strict=False)]
         self._wet.difference_update(one.number for one in found)
+        self._told.intersection_update(self._wet)
         return found
 
     def filled(self, number: int, found: Sequence[Waiting], asked: int) -> None:

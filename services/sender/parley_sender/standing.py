@@ -3,6 +3,11 @@
 A message is `ready` in its line, `timed` until it is due, or `behind` an earlier one of its chain (one contact, channel and purpose, of marketing one
 campaign: these keep their order, and one is called for at a time). Whoever ends a message puts the next of its chain into line; whoever adds one locks the
 last of the chain first, so neither misses the other. `sweep` finds what a race left behind all the same.
+
+Whoever locks rows of several tables does it in this order: `lanes` by name; `fallbacks`, where a person is erased or a message told elsewhere; `queue` by
+contact and chain; `deliveries`; `touches` by contact and purpose; then what is only written. Three do otherwise and may meet a deadlock, which PostgreSQL
+ends and the loser repeats whole: a receipt of a message that is open has its delivery before its place in the queue; a lane's turn locks what ended and then
+what it takes, each in order; a status that moves has its delivery before its row of `fallbacks` (the trigger).
 """
 
 from __future__ import annotations
