@@ -54,7 +54,7 @@ def test_a_refusal_to_the_owner_holds_for_who_sends_through_its_account(database
             await agree(connection, agreements, T0)
             await intake.insert(connection, [delivery])
             await standing.enter(connection, {request.message_id: "a"}, T0)
-            found = await facts.asked(connection, [request.message_id], (), "acme")
+            found = await facts.asked(connection, [request.message_id], "acme")
         await pool.close()
         consent = found[request.message_id].candidate.consent
         return consent.state if consent else None

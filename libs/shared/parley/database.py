@@ -50,7 +50,8 @@ async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
 
 
 def _session(schema: str) -> dict[str, str]:
-    return {"search_path": schema, "application_name": f"parley-{schema}", "timezone": "UTC"}
+    # Every statement here is short and asked again and again: compiling one takes longer than running it, and planning it anew as long.
+    return {"search_path": schema, "application_name": f"parley-{schema}", "timezone": "UTC", "jit": "off"}
 
 
 def migrations(*packages: str) -> list[tuple[str, str]]:

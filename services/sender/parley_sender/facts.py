@@ -57,16 +57,15 @@ async def fronts(connection: Connection, wanted: Mapping[int, int], each: int) -
     return found
 
 
-async def asked(connection: Connection, messages: Sequence[UUID], capped: Collection[str], owner: str) -> dict[UUID, Asked]:
+async def asked(connection: Connection, messages: Sequence[UUID], owner: str) -> dict[UUID, Asked]:
     """What the gate asks of these messages; those that do not stand in line any more are left out. They are locked, so nobody calls them off meanwhile.
 
     `owner`: whose account it is: where others send through it, who refuses there is heard by its owner, and means the sender that they see.
-    `capped`: purposes whose frequency is capped: of those it is counted what of higher priority waits for the same person.
     """
     rows = await connection.fetch(
         """SELECT d.message_id, d.contact_id, d.tenant, d.purpose, d.channel, d.address, d.notice, d.campaign, d.content, d.requested_at, d.expires_at,
                   d.timezone, d.started_at, d.fallback_after, q.units, q.attempt, q.failures, q.parts_done, q.reserved, q.chain,
-                  c.state, c.at, c.at_night, s.reason AS suppressed, w.at AS wrote_at, coalesce(b.before, 0) AS before
+                  c.state, c.at, c.at_night, s.reason AS suppressed, w.at AS wrote_at
            FROM queue q JOIN deliveries d USING (message_id)
            LEFT JOIN LATERAL (
                SELECT state, at, at_night FROM (
@@ -75,22 +74,29 @@ async def asked(connection: Connection, messages: Sequence[UUID], capped: Collec
                    SELECT state, at, at_night FROM consents c WHERE (c.tenant, c.channel, c.address, c.purpose) = (d.tenant, d.channel, d.address, d.purpose)
                    UNION ALL
                    SELECT state, at, at_night FROM consents c
-                   WHERE d.tenant <> $3 AND (c.tenant, c.channel, c.address, c.purpose, c.state) = ($3, d.channel, d.address, d.purpose, 'revoked')
+                   WHERE d.tenant <> $2 AND (c.tenant, c.channel, c.address, c.purpose, c.state) = ($2, d.channel, d.address, d.purpose, 'revoked')
                ) AS said ORDER BY at DESC, state = 'revoked' DESC LIMIT 1) AS c ON true
            LEFT JOIN LATERAL (
                SELECT reason FROM suppressions s WHERE (s.address, s.channel) = (d.address, d.channel) AND s.tenant IN ('', d.tenant) AND s.account IN ('', d.lane)
                LIMIT 1) AS s ON true
            LEFT JOIN windows w ON (w.lane, w.address) = (d.lane, d.address)
-           LEFT JOIN LATERAL (
-               SELECT count(*) AS before FROM queue o JOIN deliveries p USING (message_id)
-               WHERE o.contact_id = q.contact_id AND p.purpose = d.purpose AND p.priority > d.priority AND o.state IN ('ready', 'behind') AND o.reserved IS NULL
-                   AND o.chain <> q.chain
-           ) AS b ON d.purpose = ANY($2::text[])
            WHERE q.message_id = ANY($1::uuid[]) AND q.state = 'ready' AND d.status = 'queued'
            ORDER BY q.contact_id, q.chain FOR UPDATE OF q""",
-        messages, list(capped), owner,
+        messages, owner,
     )  # fmt: skip
     return {row["message_id"]: _asked(row) for row in rows}
+
+
+async def before(connection: Connection, messages: Sequence[UUID]) -> dict[UUID, int]:
+    """Of each message how many of its purpose and a higher priority wait for the same person: a cap counts them too."""
+    rows = await connection.fetch(
+        """SELECT q.message_id, count(*) AS before FROM queue q JOIN deliveries d USING (message_id)
+           JOIN queue o ON o.contact_id = q.contact_id AND o.chain <> q.chain AND o.state IN ('ready', 'behind') AND o.reserved IS NULL
+           JOIN deliveries p ON p.message_id = o.message_id AND p.purpose = d.purpose AND p.priority > d.priority
+           WHERE q.message_id = ANY($1::uuid[]) GROUP BY q.message_id""",
+        messages,
+    )
+    return {row["message_id"]: row["before"] for row in rows}
 
 
 def _asked(row: asyncpg.Record) -> Asked:
@@ -99,7 +105,7 @@ def _asked(row: asyncpg.Record) -> Asked:
     candidate = Candidate(
         row["message_id"], row["contact_id"], row["tenant"], Purpose(row["purpose"]), Channel(row["channel"]), row["address"], row["units"],
         row["requested_at"], row["notice"], row["expires_at"], consent, row["suppressed"], row["wrote_at"], content.template is not None,
-        row["timezone"], row["before"], row["reserved"],
+        row["timezone"], row["reserved"],
     )  # fmt: skip
     return Asked(
         candidate,

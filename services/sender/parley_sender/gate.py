@@ -33,7 +33,7 @@ class Consent:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A message that is due, with what the gate asks. `consent`: None for no word; `suppressed`: why nothing leaves to this address any more;
-    `wrote_at`: when the customer last wrote to the account; `before`: open messages of higher priority that a cap counts too."""
+    `wrote_at`: when the customer last wrote to the account; `reserved`: the slot that it holds under the frequency caps."""
 
     message_id: UUID
     contact_id: UUID
@@ -50,7 +50,6 @@ class Candidate:
     wrote_at: datetime | None = None
     templated: bool = False
     timezone: str | None = None
-    before: int = 0
     reserved: datetime | None = None
 
 

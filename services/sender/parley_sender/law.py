@@ -69,11 +69,6 @@ class Law:
         opens = hours.opens(ruling.hours, where, now, at_night) if ruling.hours else None
         return Rules(ruling.needs_consent, ruling.consent_lives, opens, account.window), ruling
 
-    def capped(self) -> frozenset[Purpose]:
-        """Purposes of which some people may get only so many."""
-        named = {cap.purpose for tenant in self.config.tenants for cap in self.policy(tenant).caps}
-        return frozenset(named.union(*(rule.purposes for pack in self.packs.all.values() for rule in pack.rules if rule.cap is not None)))
-
 
 def found(message: Candidate, ruling: Ruling, slots: int | None) -> Mapping[str, Any]:
     """What stood at the gate, for the message's story: no address, no text."""

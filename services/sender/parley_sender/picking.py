@@ -76,8 +76,7 @@ async def pick(
     picked = Picked()
     if not taken:
         return picked
-    limited = rules.capped()
-    asked = await facts.asked(connection, [one.message_id for one in taken], limited, account.tenant)
+    asked = await facts.asked(connection, [one.message_id for one in taken], account.tenant)
     picked.stale = [one.message_id for one in taken if one.message_id not in asked]
     passed: list[tuple[Asked, Ruling]] = []
     for one in (asked[number] for number in dict.fromkeys(waiting.message_id for waiting in taken) if number in asked):
@@ -98,6 +97,7 @@ async def _reserve(connection: Connection, passed: Sequence[tuple[Asked, Ruling]
     """
     people = {(one.candidate.contact_id, one.candidate.purpose) for one, ruling in passed if ruling.caps and one.candidate.notice is None}
     times = await facts.touched(connection, people) if people else {}
+    ahead = await facts.before(connection, [one.candidate.message_id for one, ruling in passed if ruling.caps]) if people else {}
     taken: list[facts.Slot] = []
     given_back: list[facts.Slot] = []
     for one, ruling in passed:
@@ -105,7 +105,7 @@ async def _reserve(connection: Connection, passed: Sequence[tuple[Asked, Ruling]
         key = asked.contact_id, asked.purpose
         if ruling.caps and asked.notice is None:
             before = asked.reserved
-            if before is None and picked.note(asked.message_id, capped(times[key], ruling.caps, asked.before, now)):
+            if before is None and picked.note(asked.message_id, capped(times[key], ruling.caps, ahead.get(asked.message_id, 0), now)):
                 continue
             if before is not None and before in times[key]:
                 times[key].remove(before)
