@@ -24,10 +24,10 @@ def test_a_slow_lane_does_not_ask_again_and_again(run):
     async def main() -> None:
         now = asyncio.get_running_loop().time()
         departures = Departures(Pace(Bucket.empty(3.0, 1, 1.0, now)), lambda: T0, lambda _: None, lambda _: None, lambda: asked.append(True))
-        departures.add([claimed()])
+        departures.add([claimed()], now)
         running = asyncio.create_task(departures.run())
         for _ in range(5):
-            departures.add([])
+            departures.add([], now)
             await asyncio.sleep(0)
         running.cancel()
 
@@ -50,9 +50,10 @@ def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
 
     async def main() -> tuple[list[Claimed], list[Claimed]]:
         departures, went, stayed = leaving()
-        departures.add([before])
+        now = asyncio.get_running_loop().time()
+        departures.add([before], now)
         departures.stop(WHOSE["u1"])
-        departures.add([after])
+        departures.add([after], asyncio.get_running_loop().time() + 0.001)
         running = asyncio.create_task(departures.run())
         await asyncio.sleep(0)
         running.cancel()
@@ -61,14 +62,31 @@ def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
     assert ([after], [before]) == run(main())
 
 
+def test_a_stop_that_came_while_the_claim_was_committed_is_heard(run):
+    """The gate was asked before it, and the message is only known here after it."""
+    one = claimed()
+
+    async def main() -> tuple[list[Claimed], list[Claimed]]:
+        departures, went, stayed = leaving()
+        asked_at = asyncio.get_running_loop().time()
+        departures.stop(one.contact_id)
+        departures.add([one], asked_at)
+        running = asyncio.create_task(departures.run())
+        await asyncio.sleep(0)
+        running.cancel()
+        return went, stayed
+
+    assert ([], [one]) == run(main())
+
+
 def test_what_is_claimed_for_long_is_asked_again(run, monkeypatch):
     """Whoever was passed by others for seconds may have lost their leave meanwhile."""
     one = claimed()
 
     async def main() -> tuple[list[Claimed], list[Claimed]]:
         departures, went, stayed = leaving()
-        departures.add([one])
         loop = asyncio.get_running_loop()
+        departures.add([one], loop.time())
         later = loop.time() + AGED
         monkeypatch.setattr(loop, "time", lambda: later)
         running = asyncio.create_task(departures.run())

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from parley.contracts import Content
 from parley_sender import lanes
+from parley_sender.departures import HORIZON
 from tests.conftest import until
 from tests.test_sender_lanes import Desk
 
@@ -60,7 +61,7 @@ class Wire:
 
 
 def test_a_lane_whose_lock_died_without_a_word_is_not_fought_for(settings, tmp_path, monkeypatch):
-    """Another process takes it over, once; the first gives it up, and stands by. Nothing is lost or sent twice."""
+    """Another process takes it over, once; the first gives it up, and stands by. Nothing is sent twice, and whatever did not arrive is in doubt: it was claimed."""
     monkeypatch.setattr(lanes, "ALIVE", 1.0)
     place = urlsplit(settings.database.get_secret_value())
 
@@ -75,11 +76,15 @@ def test_a_lane_whose_lock_died_without_a_word_is_not_fought_for(settings, tmp_p
                 wire.silence()
                 await until(lambda: asked_again(wire), "a new connection for locks")
                 await until(lambda: ended(one), "the end of the queue")
-                return Counter(one.received()), await one.one.context.pool.fetchval("SELECT fence FROM lanes WHERE lane = 'app'")
+                sent = await one.one.context.pool.fetch("SELECT content ->> 'text' AS text FROM deliveries WHERE status = 'sent'")
+                fence = await one.one.context.pool.fetchval("SELECT fence FROM lanes WHERE lane = 'app'")
+                return Counter(one.received()), {row["text"] for row in sent}, fence
 
-    received, fence = asyncio.run(main())
+    received, sent, fence = asyncio.run(main())
 
-    assert ({f"{n}": 1 for n in range(100)}, 2) == (dict(received), fence)
+    assert ({1}, 2) == (set(received.values()), fence)
+    assert sent <= set(received)
+    assert len(sent) >= 100 - 20 * HORIZON - 3  # what was claimed ahead at the takeover, and a call or two under way
 
 
 @contextlib.asynccontextmanager

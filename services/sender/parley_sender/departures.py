@@ -19,8 +19,12 @@ RANK = {purpose: place for place, purpose in enumerate(Purpose)}
 HORIZON = 0.25
 """Seconds for which messages are claimed ahead: so many are in doubt at most when the process is killed, beside the calls under way. Longer than a turn takes
 on a busy machine (60 to 200 ms were seen), for a lane whose next messages are not claimed when their moment comes stands still."""
+STILL, HEAR = 0.05, 0.02
+"""Seconds of a standstill (the process got no processor, or was frozen) after which it first hears what came meanwhile, for so long, a STOP among it."""
 LATE = 1.0
 """Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
+KEPT = 1000
+"""Stops that are remembered before those are forgotten that are older than anything that is claimed."""
 AGED = 5.0
 """Seconds after which what is claimed is asked again at the gate: replies may pass it for long, and a stop is not heard while the connection that hears it is lost."""
 
@@ -40,26 +44,34 @@ class Departures:
     _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
     _count: count[int] = field(default_factory=count)
     _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
-    _stopped: dict[UUID, int] = field(default_factory=dict)
+    _stopped: dict[UUID, float] = field(default_factory=dict)
+    """When whoever said stop was heard."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, purpose: Purpose) -> int:
         """Units that are claimed and have not left, of this purpose and those before it."""
         return sum(self._units[: RANK[purpose] + 1])
 
-    def add(self, claimed: list[Claimed]) -> None:
-        """Messages whose attempts are committed, in the order in which they may leave."""
-        now = asyncio.get_running_loop().time()
+    def add(self, claimed: list[Claimed], asked_at: float) -> None:
+        """Messages whose attempts are committed, in the order in which they may leave. `asked_at`: from when on the gate was asked."""
         for one in claimed:
-            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), now, one))
+            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), asked_at, one))
             self._units[RANK[one.purpose]] += one.units
         if claimed:
             self._news.set()
 
     def stop(self, who: UUID) -> None:
         """A contact, or whoever has an address, wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
-        if self._heap:
-            self._stopped[who] = next(self._count)
+        now = asyncio.get_running_loop().time()
+        if len(self._stopped) >= KEPT:
+            self._stopped = {one: at for one, at in self._stopped.items() if at > now - 2 * AGED}
+        self._stopped[who] = now
+
+    def said_stop(self, one: Claimed, since: float) -> bool:
+        """Whether the contact, or whoever has the address, said stop since then."""
+        return bool(self._stopped) and any(
+            self._stopped.get(who, -1.0) >= since for who in (one.contact_id, self.whose(one.address)) if who is not None
+        )
 
     def clear(self) -> None:
         """Forgets what is claimed: it is somebody else's."""
@@ -81,10 +93,12 @@ class Departures:
         while True:
             self._news.clear()
             self._leave(loop.time())
-            wait = self._wait(loop.time())
+            asleep, wait = loop.time(), self._wait(loop.time())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait()
+            if wait is not None and loop.time() > asleep + wait + STILL:
+                await asyncio.sleep(HEAR)
 
     def _wait(self, now: float) -> float | None:
         """Seconds until the first may leave; None while there is none."""
@@ -94,16 +108,14 @@ class Departures:
         """Lets go what may go now."""
         late = self.pace.paused_until > now + LATE
         while self._heap:
-            _, number, since, one = self._heap[0]
-            if not (self.closing or late or since + AGED <= now or self._called_off(number, one)):
+            _, _, since, one = self._heap[0]
+            if not (self.closing or late or since + AGED <= now or self._called_off(since, one)):
                 if self.pace.at(one.units, now) > now:
                     break
                 self.pace.take(one.units, one.address, one.purpose is not Purpose.REPLY, now)
                 self._pop(self.go)
             else:
                 self._pop(self.stay)
-        if not self._heap:
-            self._stopped.clear()
         if self._low(now):
             self.low()
 
@@ -117,8 +129,6 @@ class Departures:
         self._units[RANK[one.purpose]] -= one.units
         way(one)
 
-    def _called_off(self, number: int, one: Claimed) -> bool:
-        """Whether it must be asked again at the gate: somebody said stop since it was claimed, or its time is over."""
-        if one.expires_at is not None and one.expires_at <= self.clock():
-            return True
-        return bool(self._stopped) and any(number < self._stopped.get(who, 0) for who in (one.contact_id, self.whose(one.address)) if who is not None)
+    def _called_off(self, since: float, one: Claimed) -> bool:
+        """Whether it must be asked again at the gate: somebody said stop since it was asked there, or its time is over."""
+        return self.said_stop(one, since) or (one.expires_at is not None and one.expires_at <= self.clock())

@@ -26,7 +26,7 @@ from parley_sender import facts, ledger, picking, rerouting, standing
 from parley_sender.breaker import Breaker
 from parley_sender.call import Calls
 from parley_sender.calling import Calling
-from parley_sender.departures import HORIZON, RANK, Departures
+from parley_sender.departures import HEAR, HORIZON, RANK, STILL, Departures
 from parley_sender.law import Law
 from parley_sender.ledger import Changed, Claimed, Wishes
 from parley_sender.limits import Limits, as_wished
@@ -139,7 +139,7 @@ class Lane:
         claiming = claiming and self._may_claim()
         if not self._over and not (claiming and (self._unknown or self._all_unknown or not self._lines.idle)) and not self._due():
             return
-        self._turned_at = self._now
+        self._turned_at = asked_at = self._now
         over, now = self._over[:], self.context.clock()
         hold = ledger.Hold(self._hold.fence, self._hold.turn + 1)
         async with self.context.pool.acquire() as connection, connection.transaction():
@@ -174,7 +174,7 @@ class Lane:
         for one in claimed:
             self._calls[one.message_id] = one, None
         owed = {one.message_id for one in taken if one.owed}
-        self._departures.add([replace(one, owed=one.message_id in owed) for one in claimed])
+        self._departures.add([replace(one, owed=one.message_id in owed) for one in claimed], asked_at)
         self._observe(over, [*stopped, *held])
         await self._saying.say(said)
 
@@ -257,7 +257,12 @@ class Lane:
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
 
     async def _call(self, one: Claimed, left: float) -> None:
-        """Calls, and hands the end of it to the next turn."""
+        """Calls, and hands the end of it to the next turn. Whoever said STOP while the process stood still before that is heard first."""
+        if self._now > left + STILL:
+            await asyncio.sleep(HEAR)
+            if self._departures.said_stop(one, left):
+                self._stay(one)
+                return
         self._departures.pace.begun(one.units, left, self._now)
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
