@@ -126,3 +126,14 @@ def test_so_many_people_a_day_are_written_to_first():
     assert (people.at("a", 200.0), people.at("c", 200.0)) == (200.0, 86_400.0)
     people.take("a", 200.0)
     assert people.at("c", 300.0) == 86_500.0
+
+
+def test_what_left_before_a_standstill_may_leave_after_it():
+    """It is counted from the end of it; what left well before is not."""
+    bucket = Bucket.empty(2, 2, 1.0, -10.0)
+    bucket.take(1, 0.0)
+    bucket.take(1, 0.5)
+    bucket.stood_still(0.45, 3.0)
+    bucket.take(1, 3.0)
+
+    assert bucket.at(1, 3.1) == pytest.approx(4.0 + GUARD)

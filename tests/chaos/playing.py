@@ -153,7 +153,9 @@ async def _waiting(settings: Settings) -> str:
 async def _calls(settings: Settings) -> dict[str, Calls]:
     connection = await asyncpg.connect(settings.database.get_secret_value())
     try:
-        made = await connection.fetch("SELECT message_id, attempt, outcome FROM sender.attempts WHERE code IS DISTINCT FROM 'interrupted' ORDER BY message_id, attempt")
+        made = await connection.fetch(
+            "SELECT message_id, attempt, outcome FROM sender.attempts WHERE code IS DISTINCT FROM 'interrupted' ORDER BY message_id, attempt"
+        )
         begun = await connection.fetch("SELECT message_id, attempt, parts FROM sender.deliveries")
     finally:
         await connection.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
 CONNECT = 10.0
+CONNECTED: ContextVar[Callable[[], object]] = ContextVar("CONNECTED")
+"""Told, in the task of a call, when a connection had to be made for it: the call's bytes leave only then."""
 NEVER_SENT = (
     aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ServerFingerprintMismatch,
 )  # fmt: skip
@@ -142,6 +145,18 @@ def _built(message: Outgoing, account: Account, done: int) -> Sequence[HttpReque
     return requests[done:] or Outcome("permanent", "unbuildable", f"nothing to send: {len(requests)} requests, of which {done} are made")
 
 
+def _traced() -> aiohttp.TraceConfig:
+    """Tells `CONNECTED` of new connections."""
+
+    async def connected(*_: object) -> None:
+        if (told := CONNECTED.get(None)) is not None:
+            told()
+
+    found = aiohttp.TraceConfig()
+    found.on_connection_create_end.append(connected)
+    return found
+
+
 def _sentence(error: Exception) -> str:
     return str(next(iter(error.args), type(error).__name__))
 
@@ -155,7 +170,7 @@ async def calls(context: Context) -> AsyncIterator[Calls]:
     timeout = aiohttp.ClientTimeout(total=within, connect=connect)
     limits = httpx.Limits(max_connections=8, keepalive_expiry=60)
     async with (
-        aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+        aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_traced()]) as http,
         httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=connect)) as http2,
     ):
         binds = Binds(context, within)

@@ -98,6 +98,7 @@ class Departures:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
             if wait is not None and loop.time() > asleep + wait + STILL:
+                self.pace.stood_still(asleep - STILL, loop.time())
                 await asyncio.sleep(HEAR)
 
     def _wait(self, now: float) -> float | None:

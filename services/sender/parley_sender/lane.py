@@ -24,7 +24,7 @@ from parley.failures import Outcome
 from parley.service import Context
 from parley_sender import facts, ledger, picking, rerouting, standing
 from parley_sender.breaker import Breaker
-from parley_sender.call import Calls
+from parley_sender.call import CONNECTED, Calls
 from parley_sender.calling import Calling
 from parley_sender.departures import HEAR, HORIZON, RANK, STILL, Departures
 from parley_sender.law import Law
@@ -45,6 +45,8 @@ IDLE = 0.5
 """Seconds after which a lane looks whether there is something to do, when nobody told it of anything."""
 GATHER = 0.004
 """Seconds that a turn waits for more calls to end, so that a busy lane records many at once."""
+ACCEPTED = 0.05
+"""Seconds that the other side may take to take up a new connection: the call on it is counted so much later than it left."""
 REROUTE, MOVED = 0.5, 500
 """Seconds between two moves of messages away from an open circuit, and how many move at once."""
 LOOK, WHOLE = 5.0, 60.0
@@ -263,7 +265,8 @@ class Lane:
             if self._departures.said_stop(one, left):
                 self._stay(one)
                 return
-        self._departures.pace.begun(one.units, left, self._now)
+        left = self._departures.pace.begun(one.units, left, self._now)
+        CONNECTED.set(lambda: self._departures.pace.begun(one.units, left, self._now + ACCEPTED))
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
         self._answered(outcome, called_at)

@@ -42,6 +42,7 @@ class Law:
         """Raises `ConfigError` for a broken policies.yaml or templates.yaml."""
         found = packs.load()
         policy = policies.load(settings.config, config.tenants, found.all)
+        whereabouts.of("+12125550100", Channel.SMS, None, UTC, None)  # reads its tables now, not before the first message
         if settings.packs == "off":
             log.warning("PARLEY_PACKS=off: nobody's night is kept, nothing is marked; only for demos and load tests")
         return cls(config, policy, found if settings.packs == "on" else Packs({}), approved.load(settings.config, config.accounts))

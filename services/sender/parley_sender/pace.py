@@ -88,6 +88,13 @@ class Bucket:
                 break
         self.note(now, units)
 
+    def stood_still(self, since: float, now: float) -> None:
+        """The process stood still from then until now: what left just before may be leaving only now."""
+        moved = sum(units for at, units in self._sent if at >= since)
+        if moved:
+            self._sent = deque(one for one in self._sent if one[0] < since)
+            self._sent.append((now, moved))
+
     def set(self, rate: float, window: float, now: float) -> None:
         """Another rate from now on. What the bucket owes it owes in units: at the new rate they are waited out."""
         owed = max(0.0, self.full_at - now) * self.rate
@@ -200,12 +207,19 @@ class Pace:
         if self.recipients is not None and first:
             self.recipients.take(address, now)
 
-    def begun(self, units: int, left: float, now: float) -> None:
-        """The call of a message that left at `left` begins now. A process that stood still in between, or was frozen, sends what it let go when it wakes, and the
-        provider counts it then."""
-        if now > left + GUARD / 3:
-            for one in (self.own, *self.shared):
-                one.later(units, left, now)
+    def begun(self, units: int, left: float, now: float) -> float:
+        """What left at `left` by the book leaves now in truth: its process stood still or was frozen in between, or a connection had to be made first. The provider
+        counts it from now on. Gives the time by which it is known from now on."""
+        if now <= left + GUARD / 3:
+            return left
+        for one in (self.own, *self.shared):
+            one.later(units, left, now)
+        return now
+
+    def stood_still(self, since: float, now: float) -> None:
+        """The process stood still from then until now."""
+        for one in (self.own, *self.shared):
+            one.stood_still(since, now)
 
     def ahead(self, now: float, seconds: float) -> int:
         """Units that may be made ready for the next seconds: what the slowest bucket gives in them, one at least."""
