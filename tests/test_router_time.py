@@ -76,7 +76,7 @@ async def has(one: Desk, count: int, words: str) -> None:
 
 def test_a_reminder_outlives_a_kill(own, run):
     """Due while nothing ran, it is said at once when the router is back; and once."""
-    flow(own.config, REMIND.replace("WAIT", "2s"))
+    flow(own.config, REMIND.replace("WAIT", "5s"))
 
     async def main():
         async with service.running(SERVICE, own) as one, aiohttp.ClientSession() as http:

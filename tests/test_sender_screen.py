@@ -95,7 +95,7 @@ def test_a_lane_is_paused_and_given_another_rate(desk):
             await expect(card.get_by_text("people 님이")).to_be_visible()
             await card.get_by_label("새 속도").fill("fast")
             await card.get_by_role("button", name="속도 정하기").click()
-            await expect(tab.get_by_role("status")).to_contain_text("a rate is a number and a time")
+            await expect(tab.get_by_role("status")).to_contain_text("a rate is a number from 0.001")
             await card.get_by_label("새 속도").fill("5/s")
             await card.get_by_role("button", name="속도 정하기").click()
             await expect(card.get_by_text("5/s (여기서 정함)")).to_be_visible()

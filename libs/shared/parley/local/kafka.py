@@ -14,7 +14,7 @@ from uuid import uuid4
 from parley.local.server import Server, StackError, taken
 
 ENDPOINT = "org.apache.kafka:kafka_2.13:4.4.0"
-JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 START_WITHIN = 90.0
 PROPERTIES = """\
 process.roles=broker,controller
@@ -43,9 +43,9 @@ log.retention.hours=168
 class Kafka(Server):
     """One broker with its controller. What it has acknowledged is on disk, in files that survive SIGKILL."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, heap: int = 384) -> None:
         super().__init__("Kafka", port, "PARLEY_KAFKA_PORT", folder.parent / "logs" / "kafka.log", self._ready)
-        self._folder = folder
+        self._folder, self._heap = folder, heap
         self.address = f"127.0.0.1:{port}"
 
     async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
@@ -55,7 +55,7 @@ class Kafka(Server):
         properties = self._folder / "server.properties"
         controller = _controller_port(self._folder / "controller.port")
         properties.write_text(PROPERTIES.format(port=self.port, controller=controller, data=self._folder / "data"))
-        command = [java, *JVM, "-cp", os.pathsep.join(jars)]
+        command = [java, f"-Xmx{self._heap}m", *JVM, "-cp", os.pathsep.join(jars)]
         if not (self._folder / "data" / "meta.properties").exists():
             await _format(command, properties)
         await self.launch([*command, "kafka.Kafka", str(properties)], {}, START_WITHIN)

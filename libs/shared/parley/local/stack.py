@@ -22,11 +22,12 @@ POSTGRES_PORT = 15432
 
 @dataclass(frozen=True)
 class Places:
-    """Where the stack keeps its data and listens."""
+    """Where the stack keeps its data and listens. `heap`: MiB of Kafka's; ten thousand partitions, as many tests make, need more than a demo."""
 
     data: Path = Path(".parley")
     kafka_port: int = KAFKA_PORT
     postgres_port: int = POSTGRES_PORT
+    heap: int = 384
 
     @classmethod
     def of_environment(cls, data: Path = Path(".parley")) -> Places:
@@ -45,7 +46,7 @@ class Stack:
 
     def __init__(self, places: Places) -> None:
         folder = places.data.resolve()
-        self.kafka_server = Kafka(folder / "kafka", places.kafka_port)
+        self.kafka_server = Kafka(folder / "kafka", places.kafka_port, places.heap)
         self.postgres_server = Postgres(folder / "postgres", places.postgres_port)
         self.kafka, self.database = self.kafka_server.address, self.postgres_server.address
         self._folder = folder
