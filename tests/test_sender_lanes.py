@@ -308,18 +308,18 @@ def test_two_senders_drive_a_lane_one_after_the_other(desk):
 
     async def main():
         async with desk(rate="100/s", burst=1).open() as one, one.sender():
-            for n in range(100):
-                await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=f"{n}"))
+            asked = (one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=f"{n}")) for n in range(400))
+            await asyncio.gather(*asked)  # four seconds of them: the first sender does not end with the last
             await until(lambda: _any(one.twin.inboxes.of("u1")[20:]), "some messages")
+            await until(lambda: _all_queued(one, 400), "all of them in the queue")
             await _end(one.one)
             async with one.sender() as one.one:
-                await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text="100"))
-                await one.ends(sent=101)
+                await one.ends(sent=400)
                 return Counter(one.received()), await one.one.context.pool.fetchval("SELECT fence FROM lanes WHERE lane = 'app'")
 
     received, fence = asyncio.run(main())
 
-    assert {f"{n}": 1 for n in range(101)} == dict(received)
+    assert {f"{n}": 1 for n in range(400)} == dict(received)
     assert fence >= 2
 
 
@@ -371,7 +371,9 @@ def test_a_lost_database_is_survived(desk):
                 await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=f"{n}"))
             await until(lambda: _any(one.received()[10:]), "some messages")
             other = await asyncpg.connect(one.settings.database.get_secret_value())
-            await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley-sender'")
+            await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley-sender' AND datname = current_database()"
+            )
             await other.close()
             await one.ends(sent=150)
             return Counter(one.received())
@@ -389,6 +391,10 @@ async def _end(one: Running) -> None:
 
 async def _any(found) -> bool:
     return bool(found)
+
+
+async def _all_queued(one: Desk, count: int) -> bool:
+    return count == sum((await one.statuses()).values())
 
 
 async def _none_queued(one: Desk) -> bool:

@@ -318,15 +318,18 @@ def test_two_senders_hold_one_bind_one_after_the_other(desk):
 
     async def main():
         async with desk.open(rate="40/s", burst=1) as one, one.sender():
-            await one.ask(*map(str, range(60)), apart=True)
+            await one.ask(*map(str, range(160)), apart=True)  # four seconds of them: the first sender does not end with the last
             await until(lambda: some(one.smsc), "some messages")
+            await until(lambda: queued(one), "all of them in the queue")
             alone = one.smsc.bound
             await end(one.one)
-            await one.ask("last", apart=True)
-            await one.ends(sent=61)
+            await one.ends(sent=160)
             return alone, one.smsc.bound, one.smsc.unbound, Counter(one.smsc.texts)
 
     async def some(smsc: Smsc) -> bool:
         return len(smsc.taken) > 20
 
-    assert (1, 2, 1, Counter([*map(str, range(60)), "last"])) == asyncio.run(main())
+    async def queued(one: Desk) -> bool:
+        return 160 == await one.one.context.pool.fetchval("SELECT count(*) FROM deliveries")
+
+    assert (1, 2, 1, Counter(map(str, range(160)))) == asyncio.run(main())
