@@ -40,6 +40,8 @@ class Departures:
     low: Callable[[], None]
     whose: Callable[[str], UUID | None] = lambda _: None
     """By what a stop names an address, where it does."""
+    free: Callable[[], bool] = lambda: True
+    """Whether one more call may be under way; told by `changed` when it may be again."""
     closing: bool = False
     _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
     _count: count[int] = field(default_factory=count)
@@ -102,8 +104,8 @@ class Departures:
                 await asyncio.sleep(HEAR)
 
     def _wait(self, now: float) -> float | None:
-        """Seconds until the first may leave; None while there is none."""
-        return max(0.0, self.pace.at(self._heap[0][-1].units, now) - now) if self._heap else None
+        """Seconds until the first may leave; None while there is none, or while no call more may be under way."""
+        return max(0.0, self.pace.at(self._heap[0][-1].units, now) - now) if self._heap and self.free() else None
 
     def _leave(self, now: float) -> None:
         """Lets go what may go now."""
@@ -111,7 +113,7 @@ class Departures:
         while self._heap:
             _, _, since, one = self._heap[0]
             if not (self.closing or late or since + AGED <= now or self._called_off(since, one)):
-                if self.pace.at(one.units, now) > now:
+                if not self.free() or self.pace.at(one.units, now) > now:
                     break
                 self.pace.take(one.units, one.address, one.purpose is not Purpose.REPLY, now)
                 self._pop(self.go)

@@ -39,8 +39,8 @@ from parley_sender.withheld import withheld
 
 log = structlog.get_logger()
 
-CONCURRENCY = 256
-"""Messages of a lane claimed or called for at once."""
+CONCURRENCY, CLAIMED = 256, 768
+"""Calls of a lane under way at once; and messages claimed or called for: while a turn writes down what ended, there is something left to leave."""
 IDLE = 0.5
 """Seconds after which a lane looks whether there is something to do, when nobody told it of anything."""
 GATHER = 0.004
@@ -78,6 +78,7 @@ class Lane:
     _breaker: Breaker = field(default_factory=Breaker)
     _moved: dict[int, int] = field(default_factory=dict)
     _move_at: float = 0.0
+    _under_way: int = 0
     _calls: dict[UUID, tuple[Claimed, asyncio.Task[None] | None]] = field(default_factory=dict)
     _over: list[tuple[Finished, Claimed]] = field(default_factory=list)
     _departures: Departures = field(init=False)
@@ -88,7 +89,9 @@ class Lane:
         self._saying = Saying(self.context.bus, self.part)
         self._calling = Calling(self.account, self.context, self.clients)
         own, whose = self.account, partial(standing.of_address, self.account.channel)
-        self._departures = Departures(self.limits.pace(own, self.part, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose)
+        self._departures = Departures(
+            self.limits.pace(own, self.part, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose, self._free
+        )
 
     @property
     def _now(self) -> float:
@@ -212,7 +215,7 @@ class Lane:
     def _room(self) -> int:
         """How many messages may be claimed. Of a circuit that is half open it is one, when nothing else is under way: the trial."""
         allowed = self._breaker.room(self.context.clock())
-        return CONCURRENCY - len(self._calls) if allowed is None else 0 if self._calls else allowed
+        return CLAIMED - len(self._calls) if allowed is None else 0 if self._calls else allowed
 
     async def _rerouted(self, connection: Connection, now: datetime) -> Stirred:
         """While the circuit is open, what waits here and has another way takes it, some of it each second."""
@@ -250,7 +253,18 @@ class Lane:
     def _go(self, one: Claimed) -> None:
         """The message's moment has come."""
         self._breaker.leaves(self.context.clock())
-        self._calls[one.message_id] = one, asyncio.create_task(self._call(one, self._departures.pace.left_at))
+        self._under_way += 1
+        task = asyncio.create_task(self._call(one, self._departures.pace.left_at))
+        task.add_done_callback(self._called)
+        self._calls[one.message_id] = one, task
+
+    def _called(self, _: asyncio.Task[None]) -> None:
+        """A call is over, however it ended."""
+        self._under_way -= 1
+        self._departures.changed()
+
+    def _free(self) -> bool:
+        return self._under_way < CONCURRENCY
 
     def _stay(self, one: Claimed) -> None:
         """It was not called for after all: the next turn puts it back where it stood."""
