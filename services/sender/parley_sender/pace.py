@@ -22,7 +22,6 @@ GROWTH = 0.02
 """Share of the configured rate that comes back each second afterwards."""
 PAUSE = 1.0
 """Seconds of a pause for which the provider named no time."""
-NEVER = math.inf
 
 
 @dataclass(slots=True)
