@@ -47,6 +47,14 @@ class Counting:
         return [Caused(one, agreed(one.event.data.contact_id)) for one in batch]
 
 
+class Choosing(Counting):
+    """One that wants of the tenant `acme` alone."""
+
+    async def wanted(self, connection, tenants):
+        assert await connection.fetchval("SELECT 1") == 1, "it can ask the database"
+        return tenants & {"acme"}
+
+
 def agreed(contact: UUID) -> ConsentChanged:
     return ConsentChanged(contact_id=contact, channel=Channel.SMS, purpose=Purpose.REPLY, state=ConsentState.GRANTED, source="test", at=NOW)
 
@@ -152,6 +160,27 @@ def test_what_is_no_event_goes_to_the_dead_letters_as_it_was(settings):
             return await one.effects(), dead[0].value
 
     assert asyncio.run(main()) == (["fine"], b"\xff\x00 not json")
+
+
+def test_what_a_stage_does_not_want_is_passed_over_unread(settings):
+    """Other tenants' records cost nothing, not even where they cannot be read; who says no tenant is read; and the cursor stands behind all of them."""
+
+    async def main():
+        mine, theirs = said(uuid4(), "mine"), said(uuid4(), "theirs").model_copy(update={"tenant": "globex"})
+        async with Running(settings, Choosing()) as one:
+            topic = one.stage.topics[0]
+            unread, broken = (topic, b"k", [("ce_tenant", b"globex")], b"not json"), (topic, b"k", [], b"not json")
+            await one.bus.publish([wire.encode(theirs), unread, broken, wire.encode(mine)])
+            await one.applied(1)
+            dead = await read_topic(settings, "parley.dead", 1)
+            await until(lambda: _none(one.stream.lag), "the end of the log")
+            return await one.effects(), [record.headers[0][0] for record in dead], await one.pool.fetchval("SELECT sum(next_offset) FROM cursors")
+
+    assert asyncio.run(main()) == (["mine"], ["error"], 4)
+
+
+async def _none(count) -> bool:
+    return await count() == 0
 
 
 def test_too_many_dead_letters_stop_the_stage(settings):

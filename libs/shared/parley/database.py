@@ -40,7 +40,15 @@ async def connect(dsn: str, schema: str, *, size: int = 24) -> Pool:
     `size`: connections at most; each lane of a sender wants one for its turn. One is made at once, and none is kept by force: while the database is away
     asyncpg would try again and again, a trace each time.
     """
-    return await asyncpg.create_pool(dsn, init_size=1, min_size=0, max_size=size, timeout=10, command_timeout=60, server_settings=_session(schema))
+    session = _session(schema)
+    return await asyncpg.create_pool(
+        dsn, init_size=1, min_size=0, max_size=size, timeout=10, command_timeout=60, server_settings=session, reset=_as_it_is
+    )
+
+
+async def _as_it_is(_: asyncpg.Connection[asyncpg.Record]) -> None:
+    """A connection goes back to the pool as it is (asyncpg has ended its transaction): nothing here sets, locks or listens beyond a transaction but on
+    connections of its own (`single`), and resetting all that for each transaction is one more way to the server and back."""
 
 
 async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:

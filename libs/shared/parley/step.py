@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -51,7 +51,16 @@ class Broken:
         return cls(entry.place, entry.offset, reason, entry.record)
 
 
-Entry: TypeAlias = "Arrived | Broken"
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A record of a tenant of whom the stage wants nothing: the cursor goes past it, and nobody has read it."""
+
+    place: Place
+    offset: int
+    record: ConsumerRecord = field(repr=False, compare=False)
+
+
+Entry: TypeAlias = "Arrived | Broken | Passed"
 Outputs: TypeAlias = dict[Place, list[tuple[int, Record]]]
 """Records to publish by the place that caused them, with the causing offset."""
 
@@ -83,6 +92,20 @@ def decoded(records: Sequence[ConsumerRecord], prefix: str = "") -> Iterator[Ent
             yield Arrived(decode(record.topic.removeprefix(prefix), record.headers, record.value or b""), place, record.offset, record)
         except Unreadable as error:
             yield Broken(place, record.offset, str(error), record)
+
+
+def tenant_of(record: ConsumerRecord) -> str | None:
+    """The tenant that a record's headers name, without reading the rest; None where they name none (structured mode)."""
+    return next((raw.decode(errors="replace") for name, raw in record.headers if name == "ce_tenant" and raw), None)
+
+
+def chosen(records: Sequence[ConsumerRecord], tenants: Collection[str], prefix: str = "") -> Iterator[Entry]:
+    """As `decoded`, but records of other tenants are passed over."""
+    for record in records:
+        if (tenant := tenant_of(record)) is None or tenant in tenants:
+            yield from decoded([record], prefix)
+        else:
+            yield Passed(Place(record.topic, record.partition), record.offset, record)
 
 
 def by_bytes(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -26,7 +26,7 @@ from parley.cursor import Cursor, Lost, Move, Place
 from parley.database import OUTSIDE, Connection, Pool
 from parley.metrics import Metrics
 from parley.settings import Settings
-from parley.step import Arrived, Broken, Caused, DeadLimit, Entry
+from parley.step import Arrived, Broken, Caused, DeadLimit, Entry, Passed
 
 log = structlog.get_logger()
 
@@ -55,6 +55,15 @@ class Stage(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Protocol):
+    """What a stage offers beside that, where most of what its topics carry may concern nobody: what it does not want is not even decoded."""
+
+    async def wanted(self, connection: Connection, tenants: Collection[str]) -> Collection[str]:
+        """Those of these tenants whose events it wants to have. Asked when they have come and before they are read, outside the step's transaction."""
+        ...
+
+
 class Abandoned(Exception):
     """The partitions go to somebody else, or the process stops: the batch is left as it was."""
 
@@ -67,6 +76,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.stopped: str | None = None
         """Why the stage stopped for good, in words; None while it runs."""
         self._pool, self._bus, self._settings, self._metrics, self._clock = pool, bus, settings, metrics, clock
+        self._choosy: Choosy | None = stage if isinstance(stage, Choosy) else None
         self._cursors: dict[Place, int] = {}
         self._assigned: set[Place] = set()
         self._suspects: dict[Place, tuple[int, int]] = {}
@@ -203,7 +213,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """The records that follow the cursors, decoded. What does not follow is read again: a batch fetched before a rebalance may come after it."""
         batches = step.by_place(records)
         await self._adopt((batches.keys() & self._assigned) - self._cursors.keys())
-        entries: list[Entry] = []
+        following: list[ConsumerRecord] = []
         for place, batch in batches.items():
             expected = self._cursors.get(place)
             if expected is None:
@@ -223,8 +233,21 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     "records are gone from the log", stage=self.stage.name, topic=place.topic, partition=place.partition, lost=first - expected
                 )
             self._suspects.pop(place, None)
-            entries += step.decoded(fresh, self._bus.prefix)
-        return entries
+            following += fresh
+        return await self._decoded(following)
+
+    async def _decoded(self, records: Sequence[ConsumerRecord]) -> list[Entry]:
+        """The records read: all of them, or those that the stage wants."""
+        stage = self._choosy
+        if stage is None:
+            return list(step.decoded(records, self._bus.prefix))
+        tenants = {tenant for record in records if (tenant := step.tenant_of(record)) is not None}
+        wanted = await self._persist(lambda: self._wanted(stage, tenants)) if tenants else ()
+        return list(step.chosen(records, wanted, self._bus.prefix))
+
+    async def _wanted(self, stage: Choosy, tenants: Collection[str]) -> Collection[str]:
+        async with self._pool.acquire() as connection:
+            return await stage.wanted(connection, tenants)
 
     async def _apply(self, entries: Sequence[Entry]) -> None:
         """Applies entries in order; a batch that fails is halved until the guilty event stands alone, and that becomes a dead letter."""
@@ -330,7 +353,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             metrics.dead.labels(name, dead.place.topic).inc()
             log.warning("dead letter", stage=name, reason=dead.reason, **step.about([dead]))
         self._reached |= {entry.place: entry.event.time for entry in part if isinstance(entry, Arrived)}
-        self._limit = self._limit.after([isinstance(entry, Broken) for entry in part])
+        self._limit = self._limit.after([isinstance(entry, Broken) for entry in part if not isinstance(entry, Passed)])
         if reason := self._limit.passed():
             self._stop_for_good(f"{name} stopped: {reason}. See `parley dead list`, mend the cause, then restart")
 

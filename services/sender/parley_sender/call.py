@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Literal
 from uuid import UUID
 
@@ -78,8 +79,8 @@ class Calls:
         known = self._tokens.get(account.name)
         if known is not None and now < known[1]:
             return known[0]
-        provider = PROVIDERS[account.provider]
-        if not isinstance(provider, TokenProvider):
+        provider = _with_tokens(account.provider)
+        if provider is None:
             return None
         async with self._fetching.setdefault(account.name, asyncio.Lock()):
             known = self._tokens.get(account.name)
@@ -143,6 +144,12 @@ def _built(message: Outgoing, account: Account, done: int) -> Sequence[HttpReque
     except Exception as error:
         return fault("transient", account, message.message_id, error)
     return requests[done:] or Outcome("permanent", "unbuildable", f"nothing to send: {len(requests)} requests, of which {done} are made")
+
+
+@cache
+def _with_tokens(name: str) -> TokenProvider | None:
+    """The provider module of this name, where its calls carry a token. Remembered: to ask a protocol for each call takes as long as to build the request."""
+    return found if isinstance(found := PROVIDERS[name], TokenProvider) else None
 
 
 def _traced() -> aiohttp.TraceConfig:

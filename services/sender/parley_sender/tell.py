@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from parley.contracts import ConsentState, Data, DeliveryChanged, DeliveryStatus, Envelope, OptedOut, Purpose, Record
-from parley.wire import caused_id, encode
+from parley.contracts import ConsentState, Data, DeliveryChanged, DeliveryStatus, OptedOut, Purpose, Record
+from parley.wire import caused_id, record_of
 from parley_sender.ledger import Changed
 
 
 def records(changes: Iterable[Changed], now: datetime) -> list[Record]:
     """A `DeliveryChanged` for each change; where a provider refused because of an opt-out, also that, for the router."""
-    return [encode(_envelope(change, data, place, now)) for change in changes for place, data in enumerate(_said(change))]
+    at = now.isoformat()
+    return [_record(change, data, place, at) for change in changes for place, data in enumerate(_said(change))]
 
 
 def _said(change: Changed) -> Iterator[Data]:
@@ -40,9 +41,8 @@ def _purposes(refused: Purpose) -> Sequence[Purpose]:
     return (Purpose.MARKETING,) if refused is Purpose.MARKETING else tuple(Purpose)
 
 
-def _envelope(change: Changed, data: Data, place: int, now: datetime) -> Envelope:
+def _record(change: Changed, data: Data, place: int, now: str) -> Record:
     row = change.row
-    return Envelope.model_construct(
-        id=str(caused_id(_name(change), place)), source="parley/sender", time=now, tenant=row["tenant"],
-        subject=str(row["contact_id"]), traceparent=None, started_at=row["started_at"], origin=None, data=data,
-    )  # fmt: skip
+    return record_of(
+        data, str(caused_id(_name(change), place)), "parley/sender", now, row["tenant"], subject=str(row["contact_id"]), started_at=row["started_at"]
+    )

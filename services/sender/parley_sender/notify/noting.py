@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,6 +22,11 @@ class Noting:
 
     name: str = "webhooks"
     topics: tuple[str, ...] = (DeliveryChanged.topic, ConversationChanged.topic, ConsentChanged.topic)
+
+    async def wanted(self, connection: Connection, tenants: Collection[str]) -> Collection[str]:
+        """Tenants with webhooks: one that is made after its tenant was asked about wants nothing of what had come before (`note`)."""
+        rows = await connection.fetch("SELECT DISTINCT tenant FROM webhooks WHERE tenant = ANY($1::text[])", sorted(tenants))
+        return {row["tenant"] for row in rows}
 
     async def apply(self, connection: Connection, batch: Sequence[Arrived], now: datetime) -> Sequence[Caused]:
         wanted = await _wanted(connection, {one.event.tenant for one in batch})
