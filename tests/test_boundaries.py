@@ -22,7 +22,7 @@ ACTING = {
     " understand.__main__ understand.asking understand.background understand.endpoint understand.intents understand.learning understand.service"
     " understand.shipped understand.weights",
     "parley_sender": "api app call calling cancelling clock consents departures depth erasing facts fallbacks idempotency intake janitor lane lanes law ledger limits"
-    " messages_api outbox packs picking receipts remaining rerouting engaged hearing inquiring lanes_api paging reading saying screens settling"
+    " messages_api outbox packs picking presence receipts remaining rerouting engaged hearing inquiring lanes_api paging reading saying screens settling"
     " settling_api smpp smpp_session standing strays suppressions suppressions_api why notify.api notify.call notify.history notify.noting notify.rows"
     " notify.worker",
     "parley_analytics": "api app erasing experiments_api gauges stage",

@@ -12,13 +12,14 @@ import pytest
 from pydantic import SecretStr
 
 from parley.contracts import Content
-from parley_sender import lanes
+from parley_sender import lanes, spread
 from parley_sender.departures import HORIZON
 from tests.conftest import until
 from tests.test_sender_lanes import Desk
 
 pytestmark = pytest.mark.stack
-LOCK = b"pg_try_advisory_lock"
+LOCK = b"pg_advisory_lock_shared"
+"""How a process says on that connection that it is there."""
 
 
 @dataclass
@@ -85,6 +86,33 @@ def test_a_lane_whose_lock_died_without_a_word_is_not_fought_for(settings, tmp_p
     assert ({1}, 2) == (set(received.values()), fence)
     assert sent <= set(received)
     assert len(sent) >= 100 - 20 * HORIZON - 3  # what was claimed ahead at the takeover, and a call or two under way
+
+
+def test_a_second_replica_gets_its_share_of_the_lanes(settings, tmp_path, monkeypatch):
+    """What one drove alone is driven by both, while it is sent; every message arrives once, and when one of them ends the other drives all."""
+    monkeypatch.setattr(spread, "STEADY", 0.5)
+
+    async def main():
+        async with Desk(settings, tmp_path, monkeypatch, rate="100/s", burst=2, shares=2).open() as one:
+            await until(lambda: held(one, [2]), "both shares at the first")
+            for n in range(300):
+                await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=f"{n}"))
+            async with one.sender():
+                await until(lambda: held(one, [1, 1]), "a share at each")
+                await one.ends(sent=300)
+            await until(lambda: held(one, [2]), "both shares at the one that is left")
+            return Counter(one.received())
+
+    assert asyncio.run(main()) == {f"{n}": 1 for n in range(300)}
+
+
+async def held(one: Desk, wanted: list[int]) -> bool:
+    """Whether so many locks of lanes are held by each process that is there."""
+    rows = await one.one.context.pool.fetch(
+        """SELECT count(*) - 1 AS lanes FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+           WHERE locktype = 'advisory' AND objsubid = 1 AND granted GROUP BY pid"""
+    )
+    return sorted(row["lanes"] for row in rows if row["lanes"]) == wanted
 
 
 @contextlib.asynccontextmanager

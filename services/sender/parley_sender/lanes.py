@@ -19,6 +19,8 @@ from parley_sender.lane import Lane
 from parley_sender.law import Law
 from parley_sender.ledger import Fenced
 from parley_sender.limits import Limits, parts, together
+from parley_sender.presence import Connected, announce, look
+from parley_sender.spread import Spread
 
 log = structlog.get_logger()
 
@@ -36,7 +38,8 @@ AGAIN = 0.5
 class Lanes:
     """The worker. A lane whose lock is had is driven until the stop or the end of the connection, then given up after its calls have ended.
 
-    Lanes whose accounts share a limit are locked and driven together; one in shares has a lock for each of them.
+    Lanes whose accounts share a limit are locked and driven together; one in shares has a lock for each of them. Where there are several replicas, each
+    drives its share (`spread`).
     """
 
     context: Context
@@ -44,6 +47,8 @@ class Lanes:
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _groups: list[list[str]] = field(default_factory=list)
     _driven: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _given: set[str] = field(default_factory=set)
+    """Lanes that end here, for others to drive."""
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told at each answer of the connection that holds the locks."""
     _answered_at: float = 0.0
@@ -80,13 +85,10 @@ class Lanes:
             await connection.add_listener(standing.STOPS, self._stopped)
             for lane in self._lanes.values():
                 lane.stirred(None)  # what was told while nobody listened
+            await announce(connection)
+            seen = Spread()
             while not stopping.is_set() and not lost.is_set():
-                await connection.execute("SELECT", timeout=ALIVE)
-                self._answered_at = asyncio.get_running_loop().time()
-                async with self._answered:
-                    self._answered.notify_all()
-                for group in [one for one in self._groups if one[0] not in self._driven]:
-                    await self._take(connection, group, stopping, lost)
+                await self._look(connection, seen, stopping, lost)
                 await _either(stopping, LOOK)
         finally:
             lost.set()
@@ -95,9 +97,35 @@ class Lanes:
                 self._answered.notify_all()
             await asyncio.gather(*self._driven.values())
             self._driven.clear()
+            self._given.clear()
             await _close(connection)
 
-    async def _take(self, connection: asyncpg.Connection[asyncpg.Record], group: Sequence[str], stopping: asyncio.Event, lost: asyncio.Event) -> None:
+    async def _look(self, connection: Connected, seen: Spread, stopping: asyncio.Event, lost: asyncio.Event) -> None:
+        """Asks who is there, which tells as well that the connection lives; takes what is ours to take, ends what is others', frees what has ended."""
+        groups = {one[0]: one for one in self._groups}
+        replicas, free = await look(connection, list(groups), ALIVE)
+        self._answered_at = now = asyncio.get_running_loop().time()
+        async with self._answered:
+            self._answered.notify_all()
+        for name in seen.takes(list(groups), [one for one in self._driven if one in groups], replicas, free, now):
+            await self._take(connection, groups[name], stopping, lost)
+        mine = [one for one in self._driven if one in groups and one not in self._given]
+        for name in seen.gives(list(groups), mine, now):
+            log.info("lane left to another replica", lane=name, replicas=replicas)
+            self._given |= set(groups[name])
+            self._wake(groups[name])
+        for name in [one for one in groups if one in self._given and all(self._driven[part].done() for part in groups[one])]:
+            await self._free(connection, groups[name])
+
+    async def _free(self, connection: Connected, group: Sequence[str]) -> None:
+        """Frees the locks of lanes that have ended here."""
+        for name in group:
+            await self._lanes[name].clients.binds.leave(name)
+            await connection.execute("SELECT pg_advisory_unlock(hashtextextended('parley.lane:' || $1, 0))", name)
+            del self._driven[name]
+        self._given -= set(group)
+
+    async def _take(self, connection: Connected, group: Sequence[str], stopping: asyncio.Event, lost: asyncio.Event) -> None:
         """Drives the lanes of a group if all of its locks are to be had; of some that are had only, none is kept."""
         for place, name in enumerate(group):
             if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
@@ -114,7 +142,7 @@ class Lanes:
         """Drives a lane as long as its lock is ours; a fault of the database is waited out. Never raises."""
         while not lost.is_set():
             try:
-                await lane.run(lambda: stopping.is_set() or lost.is_set())
+                await lane.run(lambda: stopping.is_set() or lost.is_set() or lane.part in self._given)
                 return
             except Fenced:
                 log.warning("somebody else took the lane, or a commit's answer was lost", lane=lane.account.name)
@@ -156,6 +184,6 @@ async def _either(stopping: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stopping.wait(), seconds)
 
 
-async def _close(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _close(connection: Connected) -> None:
     with contextlib.suppress(TimeoutError, OSError, asyncpg.InterfaceError):
         await connection.close(timeout=5)
