@@ -526,7 +526,11 @@ class EngagementRecorded(OfContact):
 
 
 class ConversationChanged(OfContact):
-    """A conversation between a contact and the brand (bot or people) came one step further."""
+    """A conversation between a contact and the brand (bot or people) came one step further.
+
+    `channel`: the one that the contact wrote on last. `by`: who of the brand made the step; what the `system` resolves ended without a solution, because
+    the contact became part of another, or was erased. `score`: of a rating, from 1 to 5.
+    """
 
     topic = "parley.conversations"
     type = "parley.conversation.changed"
@@ -536,6 +540,8 @@ class ConversationChanged(OfContact):
     team: str | None = None
     agent: str | None = None
     flow: str | None = None
+    channel: Channel | None = None
+    by: Literal["bot", "person", "system"] | None = None
     score: int | None = None
     at: AwareDatetime
 

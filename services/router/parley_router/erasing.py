@@ -43,7 +43,9 @@ def _told(state: ContactState, data: ContactErased) -> Iterator[Data]:
     """That nobody waits any more; the consents once more, without their addresses, for the topic keeps the last word on each for ever; and the request."""
     current = state.conversation
     if current is not None and current.waiting:
-        yield ConversationChanged(contact_id=data.contact_id, conversation_id=current.id, change="resolved", team=current.team, at=data.at)
+        yield ConversationChanged(
+            contact_id=data.contact_id, conversation_id=current.id, change="resolved", team=current.team, channel=state.channel, by="system", at=data.at,
+        )  # fmt: skip
     for key, agreed in state.consents.items():
         stays = agreed.state is ConsentState.REVOKED
         yield ConsentChanged(

@@ -74,7 +74,17 @@ def absorbed(state: ContactState, data: ContactAbsorbed) -> tuple[ContactState, 
             results.append(_consent(data.source, key, agreed, data.at))  # what is queued for the former contact asks for its consent
     theirs = known.conversation
     if theirs is not None and theirs.waiting and (after.conversation is None or after.conversation.id != theirs.id):
-        results.append(ConversationChanged(contact_id=data.contact_id, conversation_id=theirs.id, change="resolved", team=theirs.team, at=data.at))
+        results.append(
+            ConversationChanged(
+                contact_id=data.contact_id,
+                conversation_id=theirs.id,
+                change="resolved",
+                team=theirs.team,
+                channel=known.channel,
+                by="system",
+                at=data.at,
+            )
+        )
     return after, results
 
 

@@ -97,6 +97,8 @@ class Turn:
                 team=team,
                 agent=agent,
                 flow=flow,
+                channel=self.state.channel,
+                by="person" if agent is not None else None if change == "opened" else "bot",
                 at=at or self.now,
             )
         )
