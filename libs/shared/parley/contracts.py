@@ -356,12 +356,35 @@ class ContactErased(OfContact):
     at: AwareDatetime
 
 
+class ContactScored(OfContact):
+    """What the figures tell of a contact by now, told where it moved by enough to matter. Of several the latest `at` counts (docs/people.md).
+
+    `fan` and `silent`: 0 to 100. `best_hour`: the hour of the tenant's clock, within its daytime, in which this contact (or those like it: `best_hour_of`)
+    reacts most. Of who has bought: `alive` is the probability that they still do, `next_order_days` the time in which, if so, half of such people order
+    again, `lifetime_value` what they are expected to spend in the next 365 days.
+    """
+
+    topic = "parley.inbound"
+    type = "parley.contact.scored"
+
+    fan: int = Field(ge=0, le=100)
+    silent: int = Field(ge=0, le=100)
+    best_hour: int | None = Field(default=None, ge=0, le=23)
+    best_hour_of: Literal["contact", "segment", "tenant"] | None = None
+    alive: float | None = Field(default=None, ge=0, le=1)
+    next_order_days: float | None = Field(default=None, ge=0)
+    lifetime_value: Decimal | None = None
+    currency: str | None = None
+    at: AwareDatetime
+
+
 class MessageRequested(OfContact):
     """Please deliver this. It goes over `account`, or the first of `channels` that has an address and an account of the tenant.
 
     `notice` marks the one answer that the law asks for after an opt-out, an opt-in or a call for help: only it passes a revoked consent. `timezone`: the
     contact's, where the profile tells it. `priority`: of two messages for which a frequency cap has one slot, the higher gets it. `fallback_after`:
-    seconds after which, not delivered, it is told over the next of `channels`; `instead_of`: the message that it is told in place of.
+    seconds after which, not delivered, it is told over the next of `channels`; `instead_of`: the message that it is told in place of. `language`: the
+    contact's, in which it is said.
     """
 
     topic = "parley.outbound"
@@ -385,6 +408,7 @@ class MessageRequested(OfContact):
     priority: int = Field(default=0, ge=-100, le=100)
     fallback_after: int | None = Field(default=None, ge=1, le=604_800)
     instead_of: UUID | None = None
+    language: Name | None = None
 
 
 class ErasureRequested(OfContact):
@@ -425,7 +449,10 @@ class ReceiptReceived(Data):
 
 
 class DeliveryChanged(OfContact):
-    """A message's delivery came one step further. `segments` in the provider's unit; `price` as the provider told it, once it did."""
+    """A message's delivery came one step further. `segments` in the provider's unit; `price` as the provider told it, once it did.
+
+    `flow`, `step` and `language` are those of its request.
+    """
 
     topic = "parley.deliveries"
     type = "parley.delivery.changed"
@@ -436,6 +463,9 @@ class DeliveryChanged(OfContact):
     purpose: Purpose
     campaign: str | None = None
     variant: str | None = None
+    flow: str | None = None
+    step: str | None = None
+    language: str | None = None
     status: DeliveryStatus
     reason: str | None = None
     attempt: int = 0
@@ -511,7 +541,11 @@ class HitsDue(OfMessage):
 
 
 class EngagementRecorded(OfContact):
-    """Somebody, or something, opened a message or followed a link in it. `reason`: why it counts as `by`; `rules`: the version that says so."""
+    """Somebody, or something, opened a message or followed a link in it. `reason`: why it counts as `by`; `rules`: the version that says so.
+
+    `hit`: what was judged. Of several judgements of one hit that with the greatest `rules`, and of these with the greatest `revision`, counts: so a click
+    that turns out to be a scanner's after all is told again, with the same `hit`, `kind` and `at`.
+    """
 
     topic = "parley.engagement"
     type = "parley.engagement.recorded"
@@ -522,6 +556,8 @@ class EngagementRecorded(OfContact):
     by: Literal["human", "prefetch", "scanner", "unknown"] = "unknown"
     reason: Name | None = None
     rules: int | None = None
+    hit: UUID | None = None
+    revision: int = Field(default=0, ge=0)
     at: AwareDatetime
 
 
@@ -560,6 +596,26 @@ class GoalChanged(OfContact):
     variant: str | None = None
     until: AwareDatetime
     properties: dict[str, JsonValue] = {}
+    at: AwareDatetime
+
+
+class ContactDrawn(OfContact):
+    """A contact came to an experiment of a flow and was given a variant, whether or not anything is ever said to it. Of several the earliest counts.
+
+    `experiment`: the name of the `split`, or the campaign where the whole flow is one. `weights` of all its variants, by which it is drawn; `holdout`: the one
+    of them that is left alone.
+    """
+
+    topic = "parley.conversations"
+    type = "parley.contact.drawn"
+
+    experiment: Name
+    campaign: Name
+    variant: Name
+    weights: dict[Name, Annotated[int, Field(ge=1)]]
+    holdout: Name | None = None
+    flow: Name
+    step: Name | None = None
     at: AwareDatetime
 
 
@@ -607,8 +663,8 @@ class ConsentChanged(OfContact):
 
 EVENTS: tuple[type[Data], ...] = (
     RawReceived, CustomerEvent, MessageReceived, CustomerActed, TimerFired, CallReturned, AgentActed, OptedOut, ContactMerged, ContactParted,
-    ContactAbsorbed, ContactErased, MessageRequested, ErasureRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue,
-    EngagementRecorded, ConversationChanged, GoalChanged, MessageMisunderstood, ConsentChanged,
+    ContactAbsorbed, ContactErased, ContactScored, MessageRequested, ErasureRequested, ReceiptReceived, DeliveryChanged, LinkMinted, LinkHit, HitsDue,
+    EngagementRecorded, ConversationChanged, GoalChanged, ContactDrawn, MessageMisunderstood, ConsentChanged,
 )  # fmt: skip
 """The whole catalogue; documentation, topics and decoding are made from it."""
 
