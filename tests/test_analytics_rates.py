@@ -1,5 +1,6 @@
 """Rates and what they are asked with: values alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley_analytics import query
+from parley_analytics.places import Place
 from parley_analytics.query import Query, Unclear
 from parley_analytics.rates import COUNTS, rates, wilson
 
@@ -71,7 +73,7 @@ def test_a_query_without_parameters_is_the_last_thirty_days():
     """Until the end of the quarter of an hour that is running."""
     until = datetime(2026, 11, 24, 9, 45, tzinfo=UTC)
 
-    assert Query(("campaign", "channel", "variant"), until - timedelta(days=30), until) == query.read({}, SEOUL, NOW)
+    assert Query(("campaign", "channel", "variant"), until - timedelta(days=30), until, SEOUL) == query.read({}, SEOUL, NOW)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +93,26 @@ def test_a_time_without_offset_is_the_tenants(text, moment):
 @pytest.mark.parametrize(
     "parameters, sentence",
     [
-        ({"group_by": "campaign,colour"}, "`group_by` cannot be by 'colour'; known: campaign, channel, variant, purpose, separated by commas."),
+        (
+            {"group_by": "campaign,colour"},
+            "`group_by` cannot be by 'colour'; known: campaign, channel, variant, purpose, separated by commas, or none.",
+        ),
         ({"group_by": ""}, "`group_by` cannot be by ''; known:"),
         ({"group_by": "sent); DROP TABLE cells"}, "`group_by` cannot be by"),
-        ({"form": "2026-11-24"}, "There is no parameter `form`; known: group_by, from, to."),
+        ({"form": "2026-11-24"}, "There is no parameter `form`; known: group_by, bucket, from, to, campaign,"),
         ({"from": "yesterday"}, "`from` must be a date or time in ISO 8601, such as 2026-11-24 or 2026-11-24T09:30, not 'yesterday'."),
         ({"to": "2026-11-24T09:00 09:00"}, "write the `+` of an offset as %2B"),
         ({"from": "0001-01-01"}, "`from` must lie between the years 2000 and 2100"),
         ({"to": "9999-12-31T23:45-12:00"}, "`to` must lie between the years 2000 and 2100"),
         ({"from": "2026-11-24T09:05"}, "`from` must be on a quarter of an hour, such as 09:15, not '2026-11-24T09:05'"),
         ({"from": "2026-11-24", "to": "2026-11-24"}, "must be before `to`"),
+        ({"from": "2026-11-01", "bucket": "hour"}, "`from` and `to` may be 7 days apart at most here: take a longer `bucket`, or a later `from`."),
+        ({"group_by": "campaign,channel,variant,purpose"}, "`group_by` can be by 3 dimensions at most, not 4: take the rest as filters"),
+        ({"bucket": "minute"}, "`bucket` cannot be 'minute'; known: hour, day, week, month."),
+        ({"order": "-colour"}, "`order` cannot be '-colour': it is a count, a rate, or one of `group_by`;"),
+        ({"limit": "0"}, "`limit` must be a number from 1 to 1000, not '0'."),
+        ({"campaign": "a\0"}, "`campaign` must be a text of at most 200 characters, all of them printable."),
+        ({"after": "W10"}, "`after` must be what `next` of the page before said, with all other parameters as they were."),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_explained(parameters, sentence):
@@ -111,7 +123,7 @@ def test_a_parameter_that_cannot_be_used_is_explained(parameters, sentence):
     assert sentence in str(error.value)
 
 
-@given(st.dictionaries(st.sampled_from(["group_by", "from", "to"]), st.one_of(st.text(), st.datetimes().map(str)), max_size=3))
+@given(st.dictionaries(st.sampled_from(query.PARAMETERS), st.one_of(st.text(), st.datetimes().map(str)), max_size=3))
 def test_any_parameters_are_a_query_or_a_sentence(parameters):
     """Nothing that stands in an address breaks the service."""
     try:
@@ -120,3 +132,16 @@ def test_any_parameters_are_a_query_or_a_sentence(parameters):
         said = None if str(error).endswith(".") else str(error)
 
     assert said is None
+
+
+def test_a_place_is_of_its_question():
+    """What a page said as `next` leads on in that question, between the moments of its first page, and is of no use for another one."""
+    asked = {"group_by": "campaign", "order": "-open", "channel": "sms"}
+    first = query.read(asked, SEOUL, NOW)
+    after = first.mark(Place(0.25, ("spring",)))
+    later = NOW + timedelta(hours=3)
+
+    assert replace(first, after=Place(0.25, ("spring",))) == query.read(asked | {"after": after}, SEOUL, later)
+    for other in ({"channel": "email"}, {"order": "-click"}, {"group_by": "variant"}, {"to": "2026-11-24"}):
+        with pytest.raises(Unclear):
+            query.read(asked | other | {"after": after}, SEOUL, later)

@@ -11,8 +11,8 @@ import structlog
 
 from parley.database import OUTSIDE
 from parley.service import Context
-from parley_analytics.api import summed
 from parley_analytics.rates import rates
+from parley_analytics.selecting import sums
 from parley_analytics.stage import statement
 
 EVERY = 15.0
@@ -33,7 +33,7 @@ class Gauges:
     """The worker that keeps `parley_campaign_rate`."""
 
     context: Context
-    sql: str = field(default_factory=lambda: statement("recent").format(counts=summed()))
+    sql: str = field(default_factory=lambda: statement("recent").format(counts=sums()))
     shown: set[Labels] = field(default_factory=set)
 
     async def run(self, stopping: asyncio.Event) -> None:

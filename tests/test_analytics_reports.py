@@ -1,0 +1,121 @@
+"""Reports on real PostgreSQL: whatever is asked, the answer is what adding up the counters one by one gives."""
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from parley import database as db
+from parley_analytics import query
+from parley_analytics.query import DIMENSIONS, Query
+from parley_analytics.rates import COUNTS, RATES
+from parley_analytics.reports import report
+from tests.conftest import created
+from tests.counting import Counted, counters, written
+
+pytestmark = pytest.mark.stack
+QUARTER = timedelta(minutes=15)
+NEW_YORK, SEOUL = ZoneInfo("America/New_York"), ZoneInfo("Asia/Seoul")
+SINCE, UNTIL = datetime(2026, 10, 31, 4, tzinfo=UTC), datetime(2026, 11, 3, 5, tzinfo=UTC)
+"""Three days of New York; in the second night the clocks go back, so it has 25 hours."""
+KEYS = {
+    "hour": lambda at: (at.date(), at.hour, at.utcoffset()),
+    "day": lambda at: at.date(),
+    "week": lambda at: at.isocalendar()[:2],
+    "month": lambda at: (at.year, at.month),
+}
+
+
+@pytest.fixture(scope="module")
+def tables(stack):
+    """A pool on the service's schema, and the loop it lives in."""
+    with created(stack.database, stack.migrated) as address, asyncio.Runner() as runner:
+        pool = runner.run(db.connect(address, "analytics"))
+        yield runner, pool
+        runner.run(pool.close())
+
+
+def begins(at: datetime, bucket: str, zone: ZoneInfo) -> datetime:
+    """When the bucket of a moment begins: a quarter of an hour earlier it is another one."""
+    key = KEYS[bucket]
+    while key((at - QUARTER).astimezone(zone)) == key(at.astimezone(zone)):
+        at -= QUARTER
+    return at
+
+
+def naive(rows: list[Counted], asked: Query) -> dict[tuple, Counter]:
+    """Groups and buckets, row by row."""
+    found = defaultdict(Counter)
+    for row in rows:
+        names = dict(zip(DIMENSIONS, row.names, strict=True))
+        wanted = all(names[name] == value for name, value in asked.where) and asked.search.lower() in names["campaign"].lower()
+        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted:
+            key = tuple(names[name] or None for name in asked.group_by)
+            found[key, asked.bucket and begins(row.period, asked.bucket, asked.zone)].update(row.counts)
+    return found
+
+
+def reported(tables, rows, *asked: Query):
+    """The reports of these rows."""
+    runner, pool = tables
+
+    async def main():
+        await written(pool, rows)
+        return [await report(pool, "acme", one) for one in asked]
+
+    return runner.run(main())
+
+
+queries = st.builds(
+    Query,
+    group_by=st.lists(st.sampled_from(DIMENSIONS), max_size=3, unique=True).map(tuple),
+    since=st.sampled_from([SINCE, SINCE + QUARTER, SINCE + timedelta(hours=30)]),
+    until=st.sampled_from([UNTIL, UNTIL - QUARTER, UNTIL - timedelta(hours=20)]),
+    zone=st.sampled_from([NEW_YORK, SEOUL]),
+    bucket=st.sampled_from([None, "hour", "day", "week", "month"]),
+    where=st.sampled_from([(), (("channel", "sms"),), (("campaign", ""),), (("campaign", "spring"), ("variant", "a"))]),
+    search=st.sampled_from(["", "", "SPR"]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(counters(SINCE - timedelta(hours=2), UNTIL + timedelta(hours=2)), max_size=40), queries)
+def test_a_report_is_the_sum_of_its_counters(tables, rows, asked):
+    """By any dimensions and buckets, in any zone, also in the night in which the clocks change."""
+    (found,) = reported(tables, rows, asked)
+    lines = {(tuple(one.names.values()), one.bucket): Counter({name: n for name, n in one.counts.items() if n}) for one in found.lines}
+    expected = {key: +counts for key, counts in naive(rows, asked).items()} or ({} if asked.group_by or asked.bucket else {((), None): Counter()})
+
+    assert expected == lines
+    assert sum(expected.values(), Counter()) == Counter({name: n for name, n in found.totals.counts.items() if n})
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(counters(SINCE, UNTIL), max_size=30),
+    st.sampled_from(["campaign", "-variant", *("-" + name for name in (*COUNTS, *RATES)), *COUNTS, *RATES]),
+    st.integers(1, 4), st.sampled_from([None, "day"]),
+)  # fmt: skip
+def test_pages_are_the_whole_list_cut(tables, rows, order, size, bucket):
+    """Page behind page gives every group once, in the order of the list that has them all, whatever it is ordered by."""
+    runner, pool = tables
+    asked = Query(("campaign", "variant"), SINCE, UNTIL, NEW_YORK, bucket, order=order, limit=1000)
+
+    async def main():
+        await written(pool, rows)
+        whole, found, small = await report(pool, "acme", asked), [], replace(asked, limit=size)
+        while small:
+            page = await report(pool, "acme", small)
+            assert len({tuple(line.names.items()) for line in page.lines}) <= size
+            found += page.lines
+            small = page.next and query.behind(replace(asked, limit=size), page.next)
+        return whole.lines, found
+
+    whole, found = runner.run(main())
+
+    assert whole == found
