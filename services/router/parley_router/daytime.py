@@ -49,6 +49,13 @@ def next_at(moment: datetime, clock: time | None, days: Sequence[str] | None) ->
     return moment  # no such day: a zone that changed its side of the date line had none
 
 
+def next_within(moment: datetime, hour: int, minute: int, days: Sequence[str] | None) -> datetime:
+    """This moment where it is in that hour, on one of `days` (default: any); else the next time that it is, at that minute."""
+    if moment.hour == hour and (days is None or WEEKDAYS[moment.weekday()] in days):
+        return moment
+    return next_at(moment, time(hour, minute), days)
+
+
 def _shown(day: date, clock: time, zone: tzinfo | None) -> Iterator[datetime]:
     """When a clock shows this time on that day: once, or twice where clocks go back; where they skip it, an hour later."""
     wanted = datetime.combine(day, clock, tzinfo=zone)

@@ -14,6 +14,7 @@ from parley.contracts import (
     ContactErased,
     ContactMerged,
     ContactParted,
+    ContactScored,
     Content,
     CustomerActed,
     Data,
@@ -58,6 +59,8 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
     if not isinstance(data, Inbound):
         raise TypeError(f"{type(data).__name__} is no event of {MessageReceived.topic}")
     turn = Turn(book, shelf, event, _moment(event, data), now, data.contact_id, state or ContactState())
+    if turn.state.into is not None and isinstance(data, ContactScored):  # of a part alone: the whole is scored too
+        return Decision(turn.state, (), ())
     if turn.state.into is not None and not isinstance(data, Joining | ContactErased):  # whoever made it did not know yet
         return Decision(turn.state, [data.model_copy(update={"contact_id": turn.state.into})], ())
     before = turn.state
@@ -74,6 +77,8 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
             happenings.fired(turn, data)
         case CallReturned():
             happenings.returned(turn, data)
+        case ContactScored():
+            happenings.scored(turn, data)
         case ContactMerged() | ContactParted() | ContactAbsorbed():
             if (said := erasing.late(turn.state, data)) is not None:
                 turn.state, results = merging.decide(turn.state, said)
@@ -88,7 +93,7 @@ def decided(state: ContactState | None, event: Envelope, now: datetime, book: Bo
     return Decision(turn.state, turn.results, turn.troubles, turn.trail)
 
 
-Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining | ContactErased
+Inbound = MessageReceived | CustomerActed | AgentActed | OptedOut | TimerFired | CallReturned | Joining | ContactErased | ContactScored
 """What `parley.inbound` carries."""
 
 
@@ -99,7 +104,7 @@ def _moment(event: Envelope, data: Inbound) -> datetime:
             return data.received_at
         case AgentActed() | OptedOut() | ContactMerged() | ContactParted() | ContactAbsorbed() | ContactErased():
             return data.at
-        case CustomerActed() | TimerFired() | CallReturned():
+        case CustomerActed() | TimerFired() | CallReturned() | ContactScored():
             return event.started_at or event.time
 
 

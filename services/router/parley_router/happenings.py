@@ -9,14 +9,14 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from parley.contracts import CallReturned, CustomerActed, Purpose, TimerFired
+from parley.contracts import CallReturned, ContactScored, CustomerActed, Purpose, TimerFired
 from parley.wire import caused_id
 from parley_router import engine, messages
 from parley_router.applying import apply, reached
 from parley_router.conditions import holds
 from parley_router.flow import Dated, Flow
 from parley_router.planning import next_time
-from parley_router.state import PROFILE, ContactState, Planned, Position, storable
+from parley_router.state import PROFILE, ContactState, Planned, Position, Scores, storable
 from parley_router.steps import Goal
 from parley_router.turn import Turn
 from parley_router.walk import Escalated, Said, Walk, started
@@ -28,7 +28,7 @@ NAMES_KEPT, TIMES_KEPT = 12, 20
 BEGUN_KEPT = 50
 LATER = timedelta(hours=1)
 """While a person is wanted, what the bot would say by itself is looked at again after this."""
-CLICKED, ENTERED, UPDATED = "message.clicked", "segment.entered", "customer.updated"
+CLICKED, ENTERED, UPDATED, SCORED = "message.clicked", "segment.entered", "customer.updated", "contact.scored"
 
 
 def acted(turn: Turn, data: CustomerActed) -> None:
@@ -200,6 +200,22 @@ def returned(turn: Turn, data: CallReturned) -> None:
         apply(turn, _silent(walk), turn.state.misses)
     else:
         apply(turn, walk, 0 if walk.known_now else turn.state.misses)
+
+
+# --- what the figures tell ---------------------------------------------------------------------------------------------------------------
+
+
+def scored(turn: Turn, data: ContactScored) -> None:
+    """What is told of somebody from before they were erased, or later than something newer, is not heard. Flows wait for the rest, or begin with it."""
+    known, erased = turn.state.scores, turn.state.erased
+    found = Scores.model_validate(data.model_dump(exclude={"contact_id"}))
+    if (known is not None and (known.at > data.at or known == found)) or (erased is not None and erased >= data.at):
+        return
+    turn.update(scores=found)
+    properties = found.model_dump(mode="json", exclude={"at"}, exclude_none=True)
+    for run in turn.state.runs:
+        _goes_on(turn, run, SCORED, properties)
+    _begin(turn, turn.shelf.events.get(SCORED, ()), properties)
 
 
 # --- consents given elsewhere ----------------------------------------------------------------------------------------------------------

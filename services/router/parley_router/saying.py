@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parley.contracts import Card, Content, Media
+from parley.contracts import Card, Channel, Content, Media
 from parley_router.language import spoken
 from parley_router.steps import Card as CardEntry
 from parley_router.steps import File, Say, Text
@@ -16,7 +16,14 @@ KEPT = 500
 
 
 def told(
-    walk: Walk, text: Text, files: Sequence[File] = (), *, short: Text | None = None, choices: bool = False, cards: tuple[Card, ...] = ()
+    walk: Walk,
+    text: Text,
+    files: Sequence[File] = (),
+    *,
+    short: Text | None = None,
+    choices: bool = False,
+    cards: tuple[Card, ...] = (),
+    over: tuple[Channel, ...] = (),
 ) -> str:
     """Says a text of the step; gives what was said."""
     words = spoken(text, walk.language, walk.shelf.languages)
@@ -29,13 +36,13 @@ def told(
         choices=walk.shelf.choices(walk.flow, walk.step, walk.language) if choices else (),
         cards=cards,
     )
-    say(walk, content, rendered(walk, brief, known) if brief else None)
+    say(walk, content, rendered(walk, brief, known) if brief else None, over)
     return content.text
 
 
-def say(walk: Walk, content: Content, short: str | None = None) -> None:
+def say(walk: Walk, content: Content, short: str | None = None, over: tuple[Channel, ...] = ()) -> None:
     """Says this, as the step where the walk stands."""
-    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, walk.flow.counted, short, walk.replying))
+    walk.effects.append(Said(content, walk.flow, walk.step_name, walk.variant, walk.flow.counted, short, walk.replying, over))
 
 
 def rendered(walk: Walk, text: str, known: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, Self
 from uuid import UUID
@@ -139,6 +139,20 @@ class Agreement(Frozen):
     at: AwareDatetime
 
 
+class Scores(Frozen):
+    """What the figures tell of a contact, as of `at`: see `ContactScored`."""
+
+    fan: int = 0
+    silent: int = 0
+    best_hour: int | None = None
+    best_hour_of: str | None = None
+    alive: float | None = None
+    next_order_days: float | None = None
+    lifetime_value: float | None = None
+    currency: str | None = None
+    at: AwareDatetime
+
+
 class Known(Value):
     """What is known of a contact, as far as it goes along when the contact becomes part of another."""
 
@@ -177,10 +191,10 @@ class ContactState(Known):
     nobody understood. `into`: whom this contact is part of, said last by `merged`; it is then as it was at
     `since`, and all that happens is passed on. `erased`: when everything was forgotten that was known until then.
 
-    `position` is the flow whose question waits for an answer; `runs` are those that wait for something else. `happened`: when events happened, the
-    newest last; `begun`: when flows that begin by themselves last did; `planned`: those that will, at a date. `unread`: a message that is
-    being understood, `offered`: what it could mean; `leaving`: the channel on which was asked whether it meant to opt out. `unanswered`: messages
-    said on our own since the customer last wrote.
+    `position` is the flow whose question waits for an answer; `runs` are those that wait for something else. `happened`: when events happened, the newest
+    last; `begun`: when flows that begin by themselves last did; `planned`: those that will, at a date. `unread`: a message that is being understood,
+    `offered`: what it could mean; `leaving`: the channel on which was asked whether it meant to opt out. `unanswered`: messages said on our own since the
+    customer last wrote. `scores`: what the figures told last.
     """
 
     misses: int = 0
@@ -198,6 +212,8 @@ class ContactState(Known):
     offered: Offered | None = None
     leaving: Channel | None = None
     unanswered: int = 0
+    drawn: tuple[str, ...] = ()  # the experiments of which was told which variant this contact has
+    scores: Scores | None = None
 
     def timers(self) -> dict[str, datetime]:
         """When what waits for a time is due, by token. Who is part of another waits for nothing."""
@@ -216,8 +232,7 @@ class ContactState(Known):
         return found | {self.unread.token: self.unread.call} if self.unread is not None else found
 
     def consent(self, channel: Channel, purpose: Purpose) -> ConsentState | None:
-        known = self.consents.get(channel + ":" + purpose)
-        return known.state if known is not None else None
+        return known.state if (known := self.consents.get(channel + ":" + purpose)) is not None else None
 
     def refuses(self, channel: Channel, purpose: Purpose) -> bool:
         """Whether nothing may be said for this purpose on this channel."""
@@ -227,12 +242,14 @@ class ContactState(Known):
         """Whether nothing at all may be said on this channel."""
         return all(self.refuses(channel, purpose) for purpose in Purpose)
 
-    def reach(self, purpose: Purpose) -> tuple[Channel, ...]:
-        """The channels on which this may be said: the one of the last message in first, for marketing before it those that agreed."""
+    def reach(self, purpose: Purpose, over: Sequence[Channel] = ()) -> tuple[Channel, ...]:
+        """The channels on which this may be said: those of `over` first, then the one of the last message in; for marketing before all those that agreed."""
         if not self.consents and len(self.addresses) == 1:
             return tuple(self.addresses)
         known = (self.channel, *(one for one in self.addresses if one is not self.channel))
         open_ = [one for one in known if one is not None and one in self.addresses and not self.refuses(one, purpose)]
+        if over:
+            open_.sort(key=lambda one: over.index(one) if one in over else len(over))
         if purpose is Purpose.MARKETING:
             open_.sort(key=lambda one: self.consent(one, purpose) is not ConsentState.GRANTED)
         return tuple(open_)
@@ -257,7 +274,7 @@ class ContactState(Known):
     @property
     def waiting(self) -> bool:
         """Whether a person is wanted, so that the bot is silent."""
-        return self.conversation is not None and self.conversation.waiting
+        return (current := self.conversation) is not None and current.waiting
 
     @property
     def status(self) -> Literal["waiting", "bot", "none", "merged"]:

@@ -155,7 +155,7 @@ def _do(walk: Walk, step: Do) -> bool:
 
 def _say(walk: Walk, step: Say) -> None:
     text = step.say or step.variants.get(walk.variant or "") or next(iter(step.variants.values()))
-    told(walk, text, step.media, short=step.short, choices=bool(step.choices), cards=cards_of(walk, step))
+    told(walk, text, step.media, short=step.short, choices=bool(step.choices), cards=cards_of(walk, step), over=step.over)
 
 
 def _ask(walk: Walk, step: Ask) -> bool:
@@ -260,7 +260,11 @@ def _until(walk: Walk, step: Wait) -> datetime:
         # Days by the clock, so that they end at the same time of day; hours and less as they pass, whatever clocks do meanwhile.
         whole = timedelta(days=span.length.days)
         moment = ((moment + whole).astimezone(UTC) + (span.length - whole)).astimezone(moment.tzinfo)
-    if span.at is not None or span.days is not None:
+    scores = walk.scene.state.scores
+    if span.best_hour and scores is not None and scores.best_hour is not None:
+        minute = walk.scene.contact.int % 60  # not all of them in the same second
+        moment = daytime.next_within(moment.astimezone(walk.shelf.zone), scores.best_hour, minute, span.days)
+    elif span.at is not None or span.days is not None:
         moment = daytime.next_at(moment, span.at, span.days)
     return moment.astimezone(UTC)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, StringConstraints, Tag, model_validator
 
-from parley.contracts import ConsentState, Purpose
+from parley.contracts import Channel, ConsentState, Purpose
 from parley_router.conditions import Clock, Condition, Weekday
 from parley_router.durations import Duration
 
@@ -103,7 +103,7 @@ class Say(Step):
     """Says a text and goes on; `variants` has a text for each variant of the flow's experiment instead.
 
     `short`: said instead where every segment costs (SMS). `cards`: up to ten. `each`: a slot that holds a list of items (as `recommend` gives
-    them), each of which becomes a card.
+    them), each of which becomes a card. `over`: channels to try first, where the contact may be reached on them.
     """
 
     kind = "say"
@@ -114,6 +114,7 @@ class Say(Step):
     media: tuple[File, ...] = ()
     cards: Annotated[tuple[Card, ...], Field(max_length=10)] = ()
     each: Name | None = None
+    over: Annotated[tuple[Channel, ...], BeforeValidator(listed)] = ()
 
     @model_validator(mode="after")
     def _something(self) -> Say:
@@ -219,7 +220,10 @@ class Branch(Step):
 
 
 class Span(Entry):
-    """How long a `wait` waits: `for` a length of time, or `until` a date or moment that a template gives (`before` it), then on to the next `at`, on `days`."""
+    """How long a `wait` waits: `for` a length of time, or `until` a date or moment that a template gives (`before` it), then on to the next `at`, on `days`.
+
+    With `best_hour`, on to the hour in which the contact reacts most, as the figures know it (docs/people.md); where they do not, to `at`, if it is there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -228,6 +232,7 @@ class Span(Entry):
     before: Duration | None = None
     at: Clock | None = None
     days: tuple[Weekday, ...] | None = None
+    best_hour: bool = False
 
     @model_validator(mode="after")
     def _something(self) -> Span:
@@ -235,8 +240,8 @@ class Span(Entry):
             raise ValueError("a wait is either `for` a length of time or `until` a moment")
         if self.before is not None and self.until is None:
             raise ValueError("`before` belongs to `until`")
-        if self.length is None and self.until is None and self.at is None:
-            raise ValueError("a wait needs `for`, `until` or `at`")
+        if self.length is None and self.until is None and self.at is None and not self.best_hour:
+            raise ValueError("a wait needs `for`, `until`, `at` or `best_hour`")
         return self
 
 

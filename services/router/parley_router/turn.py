@@ -149,7 +149,7 @@ class Turn:
         What is said on our own at night waits for the morning, unless the flow is urgent.
         """
         state = self.state
-        channels = state.reach(purpose)
+        channels = state.reach(purpose, said.over if said is not None else ())
         if not channels:
             return None
         if said is not None and said.short is not None and channels[0] in COSTLY:
@@ -210,6 +210,7 @@ class Turn:
                 timezone=zone[:200] if isinstance(zone := self.state.profile.get("timezone"), str) and zone else None,
                 priority=said.flow.priority if said else 0,
                 fallback_after=int(said.flow.fallback.total_seconds()) if said and said.flow.fallback and len(channels) > 1 else None,
+                language=self.state.language,
             )
         )
         return number

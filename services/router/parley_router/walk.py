@@ -49,7 +49,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of a flow; `short` is its text where every segment costs. `replying`: it answers the customer."""
+    """A message of a flow; `short` is its text where every segment costs. `replying`: it answers the customer. `over`: the channels to try first."""
 
     content: Content
     flow: Flow
@@ -58,6 +58,7 @@ class Said:
     campaign: str | None = None
     short: str | None = None
     replying: bool = True
+    over: tuple[Channel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,8 @@ class Walk:
         state = self.scene.state
         number = str(self.slots.get("order") or self.event.get("order_id") or "").upper()
         order = {name: text for name, text in (("number", number), ("status", state.orders.get(number))) if text}
-        return {"profile": self.profile, "tag": dict.fromkeys(self.tags, True), "slot": self.slots, "event": self.event, "order": order,
+        scores = state.scores.model_dump(mode="json", exclude={"at"}, exclude_none=True) if state.scores is not None else {}
+        return {"profile": self.profile, "score": scores, "tag": dict.fromkeys(self.tags, True), "slot": self.slots, "event": self.event, "order": order,
                 "language": self.language, "channel": str(state.channel or ""), "contact": str(self.scene.contact)}  # fmt: skip
 
     @property

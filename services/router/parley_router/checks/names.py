@@ -11,12 +11,13 @@ from parley_router.checks.complaint import Complaint, Place, listed, near
 from parley_router.checks.texts import texts_of
 from parley_router.conditions import Condition
 from parley_router.flow import Flow
-from parley_router.state import PROFILE, REFERENCE
+from parley_router.state import PROFILE, REFERENCE, Scores
 from parley_router.steps import AnyStep, Booked, Branch, Call, Do, Goal, Recommend, Say, Set, Wait
 
 ORDER = ("number", "status")
 WHOLE = ("language", "channel", "contact")
 """Names that stand alone, without a part after a dot."""
+SCORES = tuple(name for name in Scores.model_fields if name != "at")
 TOLD = ("birthday", "timezone", "email", "phone")
 """Of a profile what flows ask by these names, and a shop may have given (see docs/events.md)."""
 
@@ -109,6 +110,7 @@ def _filled(flow: Flow, around: Around) -> dict[str, set[str]]:
         "profile": {*PROFILE, REFERENCE, *TOLD, *(one.removeprefix("profile.") for one in around.kept if one.startswith("profile."))},
         "slot": {"reply", *(one.removeprefix("slot.") for one in around.kept if one.startswith("slot."))},
         "order": set(ORDER),
+        "score": set(SCORES),
         "tag": {"*"},
     }
     return names | ({"event": {"*"}} if id(flow) in around.told else {})

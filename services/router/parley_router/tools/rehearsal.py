@@ -17,6 +17,7 @@ from parley.contracts import (
     CallReturned,
     Channel,
     Choice,
+    ContactScored,
     Customer,
     CustomerActed,
     Data,
@@ -31,7 +32,7 @@ from parley.contracts import (
 from parley.wire import natural_id
 from parley_router.catalogue import Book
 from parley_router.decide import decided
-from parley_router.happenings import CLICKED
+from parley_router.happenings import CLICKED, SCORED
 from parley_router.state import ContactState, Wanted
 from parley_router.walk import Passed
 
@@ -111,7 +112,10 @@ class Rehearsal:
         self.happens(data)
 
     def event(self, name: str, properties: Mapping[str, JsonValue] | None = None) -> None:
-        """Another service tells of something."""
+        """Another service tells of something; `contact.scored` is what the figures tell. Raises `ValidationError` where that cannot be."""
+        if name == SCORED:
+            self.happens(ContactScored.model_validate({"fan": 0, "silent": 0, **(properties or {}), "contact_id": self.contact, "at": self.now}))
+            return
         self.happens(CustomerActed(
             contact_id=self.contact, customer=Customer(id=str(self.contact)), name=name, properties=dict(properties or {}), occurred_at=self.now,
             addresses=self.state.addresses or {self.channel: self.address},

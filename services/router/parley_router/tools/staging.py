@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from parley.contracts import Choice, Location, Media, Purpose
-from parley.wire import natural_id
+from parley.wire import in_words, natural_id
 from parley_router.catalogue import Book
 from parley_router.daytime import next_at
 from parley_router.flow import Flow
-from parley_router.state import Agreement, ContactState, Wanted
+from parley_router.state import Agreement, ContactState, Scores, Wanted
 from parley_router.steps import Split
 from parley_router.tools.entries import After, Agent, At, Clicks, Event, Happening, Meaning, Model, Resolves, Says, Sends, Served, Service, Taps
 from parley_router.tools.rehearsal import Answer, Answering, Rehearsal
@@ -93,6 +95,8 @@ def rehearsal(test: Test, tenant: str, book: Book, zone: tzinfo, stage: Stage) -
         profile=dict(one.profile), tags=one.tags, orders={key.upper(): value for key, value in one.orders.items()}, consents=_consents(one, now),
         happened={name: tuple(sorted(now - ago for ago in times)) for name, times in one.events.items()},
     )  # fmt: skip
+    if one.scores is not None:
+        state = state.but(scores=Scores(**one.scores.model_dump(), at=now - timedelta(days=1)))
     if one.language is not None or not one.new:
         state = state.but(language=one.language or book.shelves[tenant].languages[0])
     return Rehearsal(book, tenant, stage.answer, now, state, _somebody(one.variants, _experiments(book, tenant)), one.channel, one.address)
@@ -161,7 +165,7 @@ def happens(stage: Stage, one: Rehearsal, entry: Happening) -> None:
         case Sends():
             _sends(one, entry)
         case Event():
-            one.event(entry.event, entry.given)
+            _event(one, entry)
         case After():
             one.passes(entry.after)
         case At():
@@ -170,6 +174,13 @@ def happens(stage: Stage, one: Rehearsal, entry: Happening) -> None:
             _clicks(one, entry.clicks)
         case Agent() | Resolves():
             _agent(one, entry)
+
+
+def _event(one: Rehearsal, entry: Event) -> None:
+    try:
+        one.event(entry.event, entry.given)
+    except ValidationError as error:
+        raise Impossible(f"{entry.event} does not happen like that: {in_words(error)}") from error
 
 
 def _choice(one: Rehearsal, wanted: str) -> Choice:

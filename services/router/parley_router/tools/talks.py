@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, StringConstraints, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from parley.contracts import Channel, ConsentState
 from parley_router.durations import Duration
@@ -42,6 +42,28 @@ ALONE = ("nothing", "ended", "clicks", "resolves")
 """Entries that may stand as a word alone."""
 
 
+class Scored(Entry):
+    """What the figures tell of the contact (docs/people.md), as of a day ago.
+
+    - `fan`, `silent`: 0 to 100;
+    - `best_hour`: the hour, by the tenant's clock, in which it reacts most;
+    - `best_hour_of`: whose hour that is: `contact`, `segment` or `tenant`;
+    - `alive`: the probability that it still buys;
+    - `next_order_days`: days in which, if so, half of such people order again;
+    - `lifetime_value`: what it is expected to spend in the next 365 days;
+    - `currency`: of that.
+    """
+
+    fan: int = Field(default=0, ge=0, le=100)
+    silent: int = Field(default=0, ge=0, le=100)
+    best_hour: int | None = Field(default=None, ge=0, le=23)
+    best_hour_of: Literal["contact", "segment", "tenant"] | None = None
+    alive: float | None = Field(default=None, ge=0, le=1)
+    next_order_days: float | None = Field(default=None, ge=0)
+    lifetime_value: float | None = None
+    currency: str | None = None
+
+
 class Contact(Entry):
     """Who it is: what is known before the conversation begins. All of it may be left out.
 
@@ -49,6 +71,7 @@ class Contact(Entry):
     - `consents`: a purpose, or channel and purpose, and its state;
     - `events`: that already happened, each with how long ago it was, once or several times;
     - `channels`: further channels that the contact can be reached on; `address`: on `channel`, for who is known by a phone number;
+    - `scores`: what the figures tell: `fan`, `silent`, `best_hour` and the others of docs/people.md;
     - `new`: has never written before (default false): then not even the language is known;
     - `variants`: in which variant of an experiment it is, by the flow's `campaign` or the `split`'s name. Without it, whichever the hash gives.
     """
@@ -62,6 +85,7 @@ class Contact(Entry):
     orders: dict[Words, Words] = {}
     consents: dict[Consented, ConsentState] = {}
     events: dict[EventName, Annotated[tuple[Duration, ...], BeforeValidator(listed)]] = {}
+    scores: Scored | None = None
     new: bool = False
     variants: dict[Slug, Slug] = {}
 

@@ -68,6 +68,7 @@ def of_span(span: Span) -> str:
     """`2h`, `until 2026-12-24 at 09:00`."""
     parts = [of_length(span.length) if span.length else None, f"{of_length(span.before)} before" if span.before else None]
     parts.append(None if not span.until else span.until if span.before else f"until {span.until}")
+    parts += ["at the best hour" if span.best_hour else None]
     parts += [f"at {span.at:%H:%M}" if span.at else None, f"on {', '.join(span.days)}" if span.days else None]
     return " ".join(one for one in parts if one)
 
