@@ -77,6 +77,7 @@ CREATE TABLE deliveries (
     currency text,
     told_segments integer,
     route jsonb,
+    language text,
     CONSTRAINT deliveries_pkey PRIMARY KEY (message_id)
 ) WITH (fillfactor=80);
 CREATE INDEX deliveries_by_provider ON deliveries USING btree (lane, provider_id) WHERE (provider_id IS NOT NULL);

@@ -240,7 +240,7 @@ def _until(one: Arrived) -> datetime:
 def _told(row: asyncpg.Record, verdict: Verdict, url: str | None) -> EngagementRecorded:
     return EngagementRecorded(
         contact_id=row["contact_id"], message_id=row["message_id"], kind=row["kind"], link=url if row["kind"] == "clicked" else None,
-        by=verdict.by, reason=verdict.reason, rules=RULES, at=row["at"],
+        by=verdict.by, reason=verdict.reason, rules=RULES, hit=row["id"], at=row["at"],
     )  # fmt: skip
 
 

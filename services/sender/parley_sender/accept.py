@@ -106,7 +106,7 @@ def changed(delivery: Delivery, at: datetime) -> DeliveryChanged:
     return DeliveryChanged(
         contact_id=request.contact_id, message_id=request.message_id, channel=delivery.channel, account=delivery.lane, purpose=request.purpose,
         campaign=request.campaign, variant=request.variant, status=delivery.status, reason=delivery.reason, segments=delivery.units,
-        instead_of=request.instead_of, at=at,
+        instead_of=request.instead_of, flow=request.flow, step=request.step, language=request.language, at=at,
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def requested(asked: Asked, message_id: UUID, known: Mapping[Channel, str], way:
     request = MessageRequested(
         contact_id=contact, message_id=message_id, purpose=asked.purpose, channels=asked.channels, account=asked.account,
         addresses={**known, **addresses}, content=content, campaign=asked.campaign, variant=asked.variant, not_before=later,
-        expires_at=asked.expires_at, timezone=asked.timezone, priority=asked.priority, fallback_after=asked.fallback_after,
+        expires_at=asked.expires_at, timezone=asked.timezone, priority=asked.priority, fallback_after=asked.fallback_after, language=asked.language,
     )  # fmt: skip
     if found := [*_times(asked, now), *_accounts(asked, way)]:
         raise Wrong(found)

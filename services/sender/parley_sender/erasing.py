@@ -122,5 +122,6 @@ def _changed(row: asyncpg.Record, after: asyncpg.Record, now: datetime) -> Deliv
     return DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=DeliveryStatus(after["status"]), reason=after["reason"], attempt=row["attempt"],
-        segments=row["segments"], provider_id=row["provider_id"], instead_of=row["instead_of"], at=now,
+        segments=row["segments"], provider_id=row["provider_id"], instead_of=row["instead_of"], flow=row["flow"], step=row["step"],
+        language=row["language"], at=now,
     )  # fmt: skip

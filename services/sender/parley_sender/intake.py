@@ -74,15 +74,15 @@ async def insert(connection: Connection, deliveries: Sequence[Delivery]) -> set[
     rows = await connection.fetch(
         """INSERT INTO deliveries (message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step,
                conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of,
-               route)
+               route, language)
            SELECT message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step,
                conversation_id, content, segments, parts, status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of,
-               route
+               route, language
            FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                $11::text[], $12::text[], $13::uuid[], $14::jsonb[], $15::int[], $16::int[], $17::text[], $18::text[], $19::timestamptz[],
-               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[], $27::jsonb[]) WITH ORDINALITY AS given (
+               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[], $27::jsonb[], $28::text[]) WITH ORDINALITY AS given (
                message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step, conversation_id, content, segments, parts,
-               status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of, route, place)
+               status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of, route, language, place)
            ORDER BY place
            ON CONFLICT (message_id) DO NOTHING RETURNING message_id""",
         *columns,
@@ -97,4 +97,5 @@ def _row(one: Delivery) -> tuple[object, ...]:
         request.variant, request.flow, request.step, request.conversation_id, one.content.model_dump_json(exclude_defaults=True), one.units,
         one.parts, one.status, one.reason, one.due_at, request.expires_at, one.requested_at, one.started_at, request.timezone, request.priority,
         request.fallback_after, request.instead_of, orjson.dumps(one.route).decode() if one.route is not None else None,
+        request.language,
     )  # fmt: skip

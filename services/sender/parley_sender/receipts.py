@@ -18,7 +18,7 @@ from parley_sender.status import OPEN, TOLD, Told, moved
 
 COLUMNS = (
     "message_id, tenant, contact_id, lane, channel, address, purpose, campaign, variant, status, reason, parts, parts_done, attempt, segments,"
-    " provider_id, started_at, instead_of"
+    " provider_id, started_at, instead_of, flow, step, language"
 )
 """What is read of a delivery to tell of a change."""
 
@@ -147,5 +147,5 @@ def _changed(change: Change) -> DeliveryChanged:
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=change.told.status, reason=change.reason, attempt=row["attempt"],
         segments=row["segments"], provider_id=row["provider_id"], price=change.data.price, currency=change.data.currency,
-        instead_of=row["instead_of"], at=change.data.at,
+        instead_of=row["instead_of"], flow=row["flow"], step=row["step"], language=row["language"], at=change.data.at,
     )  # fmt: skip
