@@ -360,8 +360,8 @@ class ContactScored(OfContact):
     """What the figures tell of a contact by now, told where it moved by enough to matter. Of several the latest `at` counts (docs/people.md).
 
     `fan` and `silent`: 0 to 100. `best_hour`: the hour of the tenant's clock, within its daytime, in which this contact (or those like it: `best_hour_of`)
-    reacts most. Of who has bought: `alive` is the probability that they still do, `next_order_days` the time in which, if so, half of such people order
-    again, `lifetime_value` what they are expected to spend in the next 365 days.
+    reacts most. Of who has bought: `order_again` is the probability that they order in the next 365 days, `lifetime_value` what they are expected to spend
+    in these, `next_order_days` the time in which half of such people order again, of those who have not stopped.
     """
 
     topic = "parley.inbound"
@@ -371,7 +371,7 @@ class ContactScored(OfContact):
     silent: int = Field(ge=0, le=100)
     best_hour: int | None = Field(default=None, ge=0, le=23)
     best_hour_of: Literal["contact", "segment", "tenant"] | None = None
-    alive: float | None = Field(default=None, ge=0, le=1)
+    order_again: float | None = Field(default=None, ge=0, le=1)
     next_order_days: float | None = Field(default=None, ge=0)
     lifetime_value: Decimal | None = None
     currency: str | None = None

@@ -146,7 +146,7 @@ class Scores(Frozen):
     silent: int = 0
     best_hour: int | None = None
     best_hour_of: str | None = None
-    alive: float | None = None
+    order_again: float | None = None
     next_order_days: float | None = None
     lifetime_value: float | None = None
     currency: str | None = None

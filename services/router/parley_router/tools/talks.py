@@ -48,8 +48,8 @@ class Scored(Entry):
     - `fan`, `silent`: 0 to 100;
     - `best_hour`: the hour, by the tenant's clock, in which it reacts most;
     - `best_hour_of`: whose hour that is: `contact`, `segment` or `tenant`;
-    - `alive`: the probability that it still buys;
-    - `next_order_days`: days in which, if so, half of such people order again;
+    - `order_again`: the probability that it orders in the next 365 days;
+    - `next_order_days`: days in which half of such people order again, of those who have not stopped;
     - `lifetime_value`: what it is expected to spend in the next 365 days;
     - `currency`: of that.
     """
@@ -58,7 +58,7 @@ class Scored(Entry):
     silent: int = Field(default=0, ge=0, le=100)
     best_hour: int | None = Field(default=None, ge=0, le=23)
     best_hour_of: Literal["contact", "segment", "tenant"] | None = None
-    alive: float | None = Field(default=None, ge=0, le=1)
+    order_again: float | None = Field(default=None, ge=0, le=1)
     next_order_days: float | None = Field(default=None, ge=0)
     lifetime_value: float | None = None
     currency: str | None = None
