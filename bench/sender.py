@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 
-from bench.ground import Ground, fill, ground
+from bench.ground import Ground, environment, fill, ground
 from bench.measure import Comparison, Finding, alternate
 from bench.traffic import address as address_of
 from bench.traffic import enveloped
 from parley.channels import PROVIDERS
 from parley.channels.shape import HttpRequest, Outgoing
 from parley.contracts import Channel, Content, MessageRequested, Purpose
+from parley.demo.fleet import Child
 from parley.demo.witness import Tail
+from parley.local import free_port
 from parley.settings import Settings
 from parley.twin.ledger import TAKEN, Request
 from parley.wire import natural_id
 from parley_sender.lane import CONCURRENCY
 
-MESSAGES = 4_000
+MESSAGES = 8_000
 ACCOUNTS = {Channel.SMS: "acme-sms", Channel.WHATSAPP: "acme-whatsapp"}
 """Half of the messages each: two lanes, so twice their concurrency."""
 WITHIN = 120.0
@@ -32,17 +36,40 @@ TEXT = "주문하신 차가 오늘 출고되었어요. Your tea has left the hou
 
 
 async def run(settings: Settings, rounds: int) -> list[Finding]:
-    """Ours from the first record on the bus to the last message at the provider's door: taken in, queued, called, each attempt recorded."""
+    """Ours from the first record on the bus to the last message at the provider's door: taken in, queued, called, each attempt recorded.
+
+    By one replica, which is one core at most, and by two, which with the provider's twin, PostgreSQL and Kafka have the machine's two cores.
+    """
     batches = (requested(place) for place in count())
     async with ground(settings) as here:
         await here.fleet.start_one("twin")
         await here.fleet.behave({"*": {"receipts": False}})  # they would go to ingest, which is not part of this
         await here.fleet.start_one("sender")
-        ours, floor = await alternate(lambda: _sent(here, next(batches)), lambda: _posted(here, next(batches)), rounds)
+        one = await alternate(lambda: _sent(here, next(batches)), lambda: _posted(here, next(batches)), rounds)
+        async with _another(here):
+            two = await alternate(lambda: _sent(here, next(batches)), lambda: _posted(here, next(batches)), rounds)
     floor_is = f"aiohttp: the same posts, {CONCURRENCY * len(ACCOUNTS)} under way"
     return [
-        Comparison("sender_vs_aiohttp", "sender: queue, gate, ledger, two lanes", "messages/s", ours, floor, floor_is, target=0.35, and_rate=2_000)
+        Comparison("sender_alone_vs_aiohttp", "sender: queue, gate, ledger, two lanes, one replica", "messages/s", *one, floor_is),
+        Comparison("sender_vs_aiohttp", "sender: the same, two replicas, a lane each", "messages/s", *two, floor_is, target=0.35, and_rate=2_000),
     ]
+
+
+@contextlib.asynccontextmanager
+async def _another(here: Ground) -> AsyncIterator[None]:
+    """A second replica, once it drives one of the lanes."""
+    port = free_port()
+    replica = Child("sender", port, here.fleet.logs / "sender-2.log", (), environment(here, port), "/readyz")
+    await replica.start()
+    connection = await asyncpg.connect(here.settings.database.get_secret_value())
+    try:
+        async with asyncio.timeout(WITHIN):
+            while not await connection.fetchval("SELECT count(*) = 1 FROM sender.lanes WHERE lane = ANY($1) AND fence > 1", list(ACCOUNTS.values())):
+                await asyncio.sleep(0.5)
+        yield
+    finally:
+        await connection.close()
+        await replica.stop()
 
 
 def requested(batch: int) -> list[MessageRequested]:

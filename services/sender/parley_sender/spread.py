@@ -32,11 +32,14 @@ class Spread:
         return found[:missing] + lingering
 
     def gives(self, lanes: Sequence[str], mine: Sequence[str], now: float) -> list[str]:
-        """Which of mine to leave to others: what is beyond the share, once there were as many replicas for `STEADY`; last taken, first given."""
+        """Which of mine to leave to others: what is beyond the share, once there were as many replicas for `STEADY`.
+
+        Evenly from all of them: lanes that stand beside each other in accounts.yaml are often busy at the same time.
+        """
         self._kept &= set(mine)
         others = [name for name in reversed(mine) if name not in self._kept]
         beyond = max(0, len(others) - share(len(lanes), self._replicas))
-        return others[:beyond] if now - self._since >= STEADY else []
+        return [others[place * len(others) // beyond] for place in range(beyond)] if now - self._since >= STEADY else []
 
 
 def share(lanes: int, replicas: int) -> int:
