@@ -7,11 +7,21 @@ from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
 
-from parley.contracts import Channel, ConsentChanged, ConsentState, ConversationChanged, GoalChanged, MessageMisunderstood, MessageRequested, Purpose
+from parley.contracts import (
+    Channel,
+    ConsentChanged,
+    ConsentState,
+    ContactDrawn,
+    ConversationChanged,
+    GoalChanged,
+    MessageMisunderstood,
+    MessageRequested,
+    Purpose,
+)
 from parley_router.catalogue import Meaning, bound
 from parley_router.phrases import PHRASES
 from parley_router.state import Wanted
-from tests.staging import HEAD, LANGUAGES, Stage, book, texts
+from tests.staging import HEAD, LANGUAGES, NOON, Stage, book, texts
 
 WORD = "start: {keywords: {en: [go]}}\n"
 
@@ -231,6 +241,55 @@ def test_a_split_counts_what_follows(stage):
     (said,) = one.of(MessageRequested)
 
     assert ("spring", True) == (said.campaign, said.variant in ("a", "b"))
+
+
+SPLIT = f"  - split: offer\n    variants: {{a: {{weight: 3, go: one}}, none: {{holdout: true}}}}\n  - {{id: one, say: {say('x')}}}\n"
+
+
+def test_who_comes_to_a_split_is_drawn_once(stage):
+    """However often the flow begins: told with the weights, and with the flow and step where it was."""
+    one = stage(SPLIT, start="campaign: spring\n" + WORD)
+    heard = [bool(one.says("go")) for _ in range(2)]
+    (told,) = one.of(ContactDrawn)
+
+    assert ("offer", "spring", {"a": 3, "none": 1}, "none", "f@1", "1", NOON) == (
+        told.experiment, told.campaign, told.weights, told.holdout, told.flow, told.step, told.at
+    )  # fmt: skip
+    assert [told.variant == "a"] * 2 == heard
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_holdout_is_left_alone(stage, number):
+    """The flow ends for these people; they are drawn like the others."""
+    one = stage(f"  - split: try-{number}\n    variants: {{a: {{go: one}}, none: {{holdout: true}}}}\n  - {{id: one, say: {say('x')}}}\n",
+                start="campaign: spring\n" + WORD)  # fmt: skip
+    heard = one.says("go")
+    (told,) = one.of(ContactDrawn)
+
+    assert {"a": ["x"], "none": []}[told.variant] == heard
+    assert (None, ()) == (one.state.position, one.state.runs)
+
+
+def test_who_begins_a_flow_with_variants_is_drawn(stage):
+    """The campaign is the experiment, and no step of it the place; conditions that are only asked draw nobody."""
+    one = stage(f"  - variants: {{a: {say('x')}, b: {say('y')}}}\n", start="campaign: spring\nvariants: {a: 1, b: 2}\n" + WORD)
+    one.event("cart.viewed")
+    one.says("go")
+    (told,) = one.of(ContactDrawn)
+
+    assert ("spring", "spring", {"a": 1, "b": 2}, None, None) == (told.experiment, told.campaign, told.weights, told.holdout, told.step)
+    assert told.variant == one.of(MessageRequested)[0].variant
+
+
+@pytest.mark.parametrize("campaign, kept", [("spring", True), ("autumn", False)])
+def test_another_campaign_counts_nothing_under_a_variant_of_this_one(stage, campaign, kept):
+    """A flow that goes to one of another campaign leaves its variant behind; to one of the same campaign it takes it along."""
+    steps = "  - split: offer\n    variants: {a: {go: flow/g}, b: {go: flow/g}}\n"
+    one = stage(steps, start="campaign: spring\n" + WORD, g=f"campaign: {campaign}\nsteps:\n  - say: {say('x')}\n")
+    one.says("go")
+    (said,) = one.of(MessageRequested)
+
+    assert kept == (said.variant in ("a", "b"))
 
 
 def test_a_goal_is_reached_once_and_in_time(stage):

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import assert_never
 from uuid import UUID
 
-from parley.contracts import Content, GoalChanged, Proof, Purpose
+from parley.contracts import ContactDrawn, Content, GoalChanged, Proof, Purpose
 from parley_router.engine import state_after
 from parley_router.state import Position, Watched
 from parley_router.turn import Turn
-from parley_router.walk import CARE, SAID_KEPT, Agreed, Effect, Escalated, Failed, Left, Said, Walk
+from parley_router.walk import CARE, SAID_KEPT, Agreed, Drew, Effect, Escalated, Failed, Left, Said, Walk
 
 RUNS = 20
 """Flows of one contact that wait for something at once, at most."""
 GOALS = 20
+DRAWN = 50
+"""Experiments of a contact that are remembered as told; one that was forgotten is told again, which changes nothing."""
 
 
 def apply(turn: Turn, walk: Walk, misses: int = 0) -> None:
@@ -60,6 +62,8 @@ def _apply(turn: Turn, effect: Effect, said: list[UUID]) -> None:
                 hand_over(turn, CARE, effect.flow, told=False)
         case Watched():
             _watch(turn, effect)
+        case Drew():
+            _drew(turn, effect)
         case Left():
             turn.request(Content(text=turn.words("left")), Purpose.REPLY)
         case _:
@@ -83,6 +87,20 @@ def _told(turn: Turn, goal: Watched, change: str) -> GoalChanged:
         "contact_id": turn.contact, "change": change, "goal": goal.event, "flow": goal.flow, "step": goal.step,
         "campaign": goal.campaign, "variant": goal.variant, "until": goal.until, "at": turn.at,
     })  # fmt: skip
+
+
+def _drew(turn: Turn, one: Drew) -> None:
+    """Tells which variant of an experiment the contact was given, once: how often it comes there says nothing about it."""
+    told = f"{one.campaign}:{one.experiment}"
+    if told in turn.state.drawn:
+        return
+    turn.update(drawn=(*turn.state.drawn, told)[-DRAWN:])
+    turn.results.append(
+        ContactDrawn(
+            contact_id=turn.contact, experiment=one.experiment, campaign=one.campaign, variant=one.variant, weights=dict(one.weights),
+            holdout=one.holdout, flow=one.flow, step=one.step, at=turn.at,
+        )
+    )  # fmt: skip
 
 
 def hand_over(turn: Turn, team: str, flow: str | None, *, told: bool) -> None:

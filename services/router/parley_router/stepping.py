@@ -12,7 +12,7 @@ from parley_router.conditions import holds
 from parley_router.saying import KEPT, cards_of, rendered, told
 from parley_router.state import Frame, Watched
 from parley_router.steps import Ask, Booked, Branch, Call, Consent, Do, End, Escalate, Go, Goal, Recommend, Reply, Say, Set, Split, Tagged, Wait
-from parley_router.walk import Agreed, Escalated, Left, Walk, drawn, variant_of
+from parley_router.walk import Agreed, Drew, Escalated, Left, Walk, drawn, entered
 from parley_router.wanting import ask_outside
 
 MAX_STEPS = 50
@@ -83,8 +83,7 @@ def _step(walk: Walk) -> bool:
                 go(walk, step.branch[found].go, f"case:{found}")
             return False
         case Split():
-            walk.variant = drawn(step.split, {name: one.weight for name, one in step.variants.items()}, walk.scene.contact)
-            go(walk, step.variants[walk.variant].go, f"variant:{walk.variant}")
+            _split(walk, step)
             return False
         case Goal():
             _goal(walk, step)
@@ -127,9 +126,10 @@ def go(walk: Walk, target: str | None, way: str = "next") -> None:
         if found is None:  # an older version may lead to a flow that there is no more
             walk.step = len(walk.flow.steps)
             return
+        kept = walk.variant if found.campaign == walk.flow.campaign else None  # another campaign counts none of this one's variants
         walk.flow, walk.step, walk.stack = found, 0, ()
         walk.slots = {**found.parameters, **walk.slots}
-        walk.variant = variant_of(found, walk.scene.contact) or (walk.variant if found.campaign == walk.flow.campaign else None)
+        walk.variant = entered(walk, found) or kept
 
 
 def _do(walk: Walk, step: Do) -> bool:
@@ -146,8 +146,19 @@ def _do(walk: Walk, step: Do) -> bool:
     walk.stack = (*walk.stack, frame)
     walk.passes("next")
     walk.flow, walk.step, walk.slots, walk.tries, walk.phase = found, 0, {**found.parameters, **given}, 0, ""
-    walk.variant = variant_of(found, walk.scene.contact) or walk.variant
+    walk.variant = entered(walk, found) or walk.variant
     return False
+
+
+def _split(walk: Walk, step: Split) -> None:
+    """Into the contact's variant; for the one that is left alone the flow ends."""
+    walk.variant = name = drawn(step.split, step.weights, walk.scene.contact)
+    if (campaign := walk.flow.counted) is not None:
+        flow = f"{walk.flow.flow}@{walk.flow.version}"
+        walk.effects.append(Drew(step.split, campaign, name, step.weights, step.holdout, flow, walk.step_name))
+    go(walk, step.variants[name].go, f"variant:{name}")
+    if name == step.holdout:
+        walk.step = len(walk.flow.steps)
 
 
 # --- saying, asking and keeping -------------------------------------------------------------------------------------------------------

@@ -275,18 +275,43 @@ class Wait(Step):
 
 
 class Variant(Entry):
+    """A variant of a split. A `holdout` is left alone: the flow ends for it."""
+
     weight: int = Field(default=1, ge=1, le=1000)
     go: Target | None = None
+    holdout: bool = False
+
+    @model_validator(mode="after")
+    def _alone(self) -> Variant:
+        if self.holdout and self.go is not None:
+            raise ValueError("a `holdout` is left alone: the flow ends for it, so it has no `go`")
+        return self
 
 
 class Split(Step):
     """An experiment: each contact gets one of `variants` by a hash of contact and the experiment's name, so always the same, in shares of the weights.
-    All that the flow says afterwards is counted under it; the flow needs a `campaign`.
+    All that the flow says afterwards is counted under it; the flow needs a `campaign`. For a variant that is the `holdout` the flow ends here: what these
+    people do without a message is what messages are measured by.
     """
 
     kind = "split"
     split: Slug
     variants: Annotated[dict[Slug, Variant], Field(min_length=2, max_length=10)]
+
+    @model_validator(mode="after")
+    def _one_holdout(self) -> Split:
+        if len([one for one in self.variants.values() if one.holdout]) > 1:
+            raise ValueError("one variant at most is the `holdout`")
+        return self
+
+    @property
+    def weights(self) -> dict[str, int]:
+        return {name: one.weight for name, one in self.variants.items()}
+
+    @property
+    def holdout(self) -> str | None:
+        """The variant that is left alone."""
+        return next((name for name, one in self.variants.items() if one.holdout), None)
 
 
 class Asking(Step):
@@ -462,7 +487,7 @@ def falls_through(step: AnyStep) -> bool:
         case Branch():
             return step.otherwise is None
         case Split():
-            return any(one.go is None for one in step.variants.values())
+            return any(one.go is None and not one.holdout for one in step.variants.values())
         case Wait():
             reactions = [step.go, *(one.go for one in step.events), *(one.go for one in (step.reply, step.click) if one)]
             return None in reactions

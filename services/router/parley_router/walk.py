@@ -97,9 +97,22 @@ class Left:
     """The customer left a question, and the flow says nothing to it itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drew:
+    """The contact was given a variant of an experiment, which is counted under `campaign`; `step`: none where the whole flow is the experiment."""
+
+    experiment: str
+    campaign: str
+    variant: str
+    weights: Mapping[str, int]
+    holdout: str | None
+    flow: str
+    step: str | None
+
+
 Passed: TypeAlias = tuple[str, int, int, str]
 """A flow, its version and a step that was taken, by its place; and the way out of it, empty for having come there. Ways by `tools.edges`."""
-Effect: TypeAlias = Said | Agreed | Escalated | Failed | Watched | Left
+Effect: TypeAlias = Said | Agreed | Escalated | Failed | Watched | Left | Drew
 
 
 @dataclass(slots=True)
@@ -205,12 +218,12 @@ def started(scene: Scene, flow: Flow, event: Mapping[str, Any], *, replying: boo
     """A walk at the beginning of a flow."""
     state = scene.state
     slots: dict[str, Any] = dict(flow.parameters)
-    return Walk(
+    walk = Walk(
         scene,
         flow,
         0,
         slots,
-        variant_of(flow, scene.contact),
+        None,
         dict(event),
         state.profile,
         state.tags,
@@ -218,6 +231,8 @@ def started(scene: Scene, flow: Flow, event: Mapping[str, Any], *, replying: boo
         found=scene.entities,
         text=scene.text[:LONGEST],
     )
+    walk.variant = entered(walk, flow)
+    return walk
 
 
 def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
@@ -232,6 +247,15 @@ def resumed(scene: Scene, position: Position, *, replying: bool) -> Walk | None:
         origin=position, stack=position.stack, tries=position.tries, phase=position.phase, taken=position.taken, shown=position.shown,
         found=position.found, text=scene.text[:LONGEST] or position.text,
     )  # fmt: skip
+
+
+def entered(walk: Walk, flow: Flow) -> str | None:
+    """The variant of the experiment that the whole flow is, now that the walk comes to it; None where it is none."""
+    variant = variant_of(flow, walk.scene.contact)
+    if variant is not None:
+        campaign = str(flow.campaign)
+        walk.effects.append(Drew(campaign, campaign, variant, flow.variants, None, f"{flow.flow}@{flow.version}", None))
+    return variant
 
 
 def variant_of(flow: Flow, contact: UUID) -> str | None:

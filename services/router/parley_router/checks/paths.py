@@ -89,6 +89,8 @@ def _next(flow: Flow, place: int, around: Around | None = None) -> Iterator[Node
             yield name, 0
     if falls_through(step):
         yield flow.flow, place + 1
+    if isinstance(step, Split) and step.holdout is not None:
+        yield flow.flow, len(flow.steps)
 
 
 def _from(first: list[Node], ahead: Callable[[Node], Iterator[Node]]) -> set[Node]:

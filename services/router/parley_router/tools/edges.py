@@ -69,7 +69,7 @@ def _ways(step: AnyStep) -> Iterator[Way]:
             yield from _endings(step)
         case Split():
             for variant, one in step.variants.items():
-                yield f"variant:{variant}", variant, one.go, ("variants", variant)
+                yield f"variant:{variant}", variant, OVER if one.holdout else one.go, ("variants", variant)
         case Call() | Recommend() | Booked():
             yield from _outcomes(step)
         case Reply():

@@ -127,7 +127,7 @@ def _of_flow(flow: Flow) -> Iterator[tuple[str, Mapping[str, int]]]:
         yield str(flow.campaign), flow.variants
     for step in flow.steps:
         if isinstance(step, Split):
-            yield step.split, {name: one.weight for name, one in step.variants.items()}
+            yield step.split, step.weights
 
 
 def _somebody(variants: Mapping[str, str], experiments: Mapping[str, Mapping[str, int]]) -> UUID:
