@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from parley import yamlfile
+from parley.attribution import Attribution, AttributionEntry
 from parley.channels import PROVIDERS, SOURCES
 from parley.channels.nationals import NUMBERS
 from parley.channels.shape import Account, Connected, Counting
@@ -90,6 +91,7 @@ class TenantEntry(_Entry):
     languages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")], ...] = Field(default=("en",), min_length=1)
     links: Annotated[str, AfterValidator(_base)] | None = None
     routing: dict[Channel, Strategy] = {}
+    attribution: AttributionEntry = AttributionEntry()
 
 
 class CountriesEntry(_Entry):
@@ -180,6 +182,7 @@ class Tenant:
     """The tenant's own address for tracked links, which leads to ingest; None: the one of `PARLEY_LINKS`."""
     routing: Mapping[Channel, Strategy] = field(default_factory=dict)
     """How an account is chosen of several for a channel: by their weights, which is the usual, or the cheapest."""
+    attribution: Attribution = field(default_factory=Attribution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
-    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing)
+    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told())
 
 
 def public(directory: Path) -> Mapping[str, Account]:
