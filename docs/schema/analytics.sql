@@ -127,3 +127,44 @@ CREATE TABLE people (
     converted integer GENERATED ALWAYS AS (((orders > 0))::integer) VIRTUAL,
     CONSTRAINT people_pkey PRIMARY KEY (cell_id, contact_id)
 ) WITH (fillfactor=60);
+
+CREATE TABLE talk_counts (
+    tenant text NOT NULL,
+    dimension text NOT NULL,
+    grain text NOT NULL,
+    period timestamp with time zone NOT NULL,
+    value text NOT NULL,
+    what text NOT NULL,
+    place integer NOT NULL,
+    n bigint NOT NULL,
+    CONSTRAINT talk_counts_pkey PRIMARY KEY (tenant, dimension, grain, period, value, what, place)
+) WITH (fillfactor=70);
+
+CREATE TABLE talk_zones (
+    tenant text NOT NULL,
+    zone text NOT NULL,
+    CONSTRAINT talk_zones_pkey PRIMARY KEY (tenant)
+);
+
+CREATE TABLE talks (
+    conversation_id uuid NOT NULL,
+    tenant text NOT NULL,
+    opened_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    escalated_at timestamp with time zone,
+    assigned_at timestamp with time zone,
+    replied_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    overdue_at timestamp with time zone,
+    channel told,
+    flow told,
+    team told,
+    agent told,
+    rated told,
+    CONSTRAINT talks_pkey PRIMARY KEY (conversation_id)
+) WITH (fillfactor=80);
+
+-- Beside the tables:
+-- FUNCTION talk_marks(talks)
+-- FUNCTION talk_step(interval)

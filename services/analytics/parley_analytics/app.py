@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from parley.service import Context, Parts, Service
 from parley.settings import SettingsError
-from parley_analytics import experiments_api
+from parley_analytics import experiments_api, talks_api
 from parley_analytics.api import routes
 from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
 from parley_analytics.stage import Count
+from parley_analytics.talks_stage import Rezone, Talks, zones_of
 
 
 async def build(context: Context) -> Parts:
@@ -19,9 +20,9 @@ async def build(context: Context) -> Parts:
             "PARLEY_SECRET must be set to a long random text, the same for all replicas: whoever is erased is known by a hash with it"
         )
     return Parts(
-        routes=[*routes(context), *experiments_api.routes(context)],
-        stages=[Count.prepared(secret.encode())],
-        workers=[Gauges(context), Forget(context)],
+        routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context)],
+        stages=[Count.prepared(secret.encode()), Talks.prepared(zones_of(context))],
+        workers=[Gauges(context), Forget(context), Rezone(context)],
     )
 
 

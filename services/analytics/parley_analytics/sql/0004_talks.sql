@@ -1,0 +1,71 @@
+-- Conversations: the first time of each step, and counters made from them. What a conversation counts for stands here once, in `talk_marks`.
+
+-- What was said of a conversation, and when: of several the least or the greatest is kept, ties by what is said, so the order of events does not matter.
+CREATE TYPE told AS (at timestamptz, said text COLLATE "C");
+
+-- One row a conversation. It names nobody but the agent: who the customer was is not known here, so whoever is erased leaves nothing behind.
+CREATE TABLE talks (
+    conversation_id uuid PRIMARY KEY,
+    tenant       text NOT NULL,
+    opened_at    timestamptz,
+    answered_at  timestamptz,                         -- by the bot
+    escalated_at timestamptz,
+    assigned_at  timestamptz,
+    replied_at   timestamptz,                         -- by a person
+    resolved_at  timestamptz,                         -- by a person
+    closed_at    timestamptz,                         -- without a solution: the contact is gone
+    overdue_at   timestamptz,
+    channel      told,                                -- as told first
+    flow         told,
+    team         told,                                -- as told last
+    agent        told,
+    rated        told
+) WITH (fillfactor = 80);
+
+-- Durations on a scale of their logarithm, 24 steps a decade from 10 ms on: what lies in one step differs by a tenth at most. 0: shorter.
+CREATE FUNCTION talk_step(lasted interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN s >= 0.01 THEN LEAST(240, 1 + floor(24 * (log(s) + 2)))::integer WHEN s IS NOT NULL THEN 0 END
+    FROM (SELECT extract(epoch FROM lasted)::double precision AS s) AS seconds
+$$;
+
+-- What a conversation counts for: names, each with a place where it has one (a step of `talk_step`, the score of a rating). It counts in the time in which
+-- it began, whenever the rest happened. Whatever was told of it proves that it began, and whatever a person did that a person was asked.
+CREATE FUNCTION talk_marks(t talks) RETURNS TABLE (began timestamptz, what text, place integer) LANGUAGE sql IMMUTABLE AS $$
+    SELECT known.began, mark.what, mark.place
+    FROM (SELECT
+        LEAST(t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at, (t.rated).at) AS began,
+        LEAST(t.answered_at, t.replied_at) AS answered,
+        LEAST(t.escalated_at, t.assigned_at, t.overdue_at, t.replied_at, t.resolved_at) AS asked
+    ) AS known, LATERAL (VALUES
+        ('opened', 0),
+        ('answered', talk_step(answered - began)),
+        ('automated', CASE WHEN t.answered_at IS NOT NULL AND asked IS NULL THEN 0 END),
+        ('escalated', CASE WHEN asked IS NOT NULL THEN 0 END),
+        ('replied', talk_step(t.replied_at - asked)),
+        ('overdue', CASE WHEN t.overdue_at IS NOT NULL THEN 0 END),
+        ('resolved', talk_step(t.resolved_at - began)),
+        ('closed', CASE WHEN t.closed_at IS NOT NULL AND t.resolved_at IS NULL THEN 0 END),
+        ('rated', (t.rated).said::integer)
+    ) AS mark (what, place)
+    WHERE mark.place IS NOT NULL
+$$;
+
+-- How many conversations count for what, by one dimension at a time ('' is all of them), in quarters of an hour, and summed up by the days and months of
+-- the tenant's zone: no answer has to read more than some thousand rows. A row that came to nothing is deleted.
+CREATE TABLE talk_counts (
+    tenant    text COLLATE "C" NOT NULL,
+    dimension text COLLATE "C" NOT NULL,              -- '', channel, flow, team, agent
+    grain     text COLLATE "C" NOT NULL,              -- quarter, day, month
+    period    timestamptz      NOT NULL,              -- its begin
+    value     text COLLATE "C" NOT NULL,              -- of the dimension; '' is none
+    what      text COLLATE "C" NOT NULL,
+    place     integer          NOT NULL,
+    n         bigint           NOT NULL,
+    PRIMARY KEY (tenant, dimension, grain, period, value, what, place)
+) WITH (fillfactor = 70);
+
+-- The zone by which a tenant's days and months are counted. Where it changes they are made anew from the quarters.
+CREATE TABLE talk_zones (
+    tenant text PRIMARY KEY,
+    zone   text NOT NULL
+);

@@ -1,0 +1,58 @@
+-- One batch of conversations, in one statement: their steps become earlier, and the counters take the difference between what a row counts now and before.
+-- The counters are written in order of their key, so that two replicas wait for each other instead of locking each other out. Gives those that are nothing now.
+WITH changed AS (
+    INSERT INTO talks AS t (conversation_id, tenant, opened_at, answered_at, escalated_at, assigned_at, replied_at, resolved_at, closed_at, overdue_at,
+        channel, flow, team, agent, rated)
+    SELECT conversation_id, tenant, opened_at, answered_at, escalated_at, assigned_at, replied_at, resolved_at, closed_at, overdue_at,
+        CASE WHEN channel IS NOT NULL THEN ROW(channel_at, channel)::told END, CASE WHEN flow IS NOT NULL THEN ROW(flow_at, flow)::told END,
+        CASE WHEN team IS NOT NULL THEN ROW(team_at, team)::told END, CASE WHEN agent IS NOT NULL THEN ROW(agent_at, agent)::told END,
+        CASE WHEN rated IS NOT NULL THEN ROW(rated_at, rated)::told END
+    FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],
+        $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[], $15::timestamptz[], $16::text[],
+        $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[]) AS given (conversation_id, tenant, opened_at, answered_at, escalated_at,
+        assigned_at, replied_at, resolved_at, closed_at, overdue_at, channel_at, channel, flow_at, flow, team_at, team, agent_at, agent, rated_at, rated)
+    ORDER BY conversation_id
+    ON CONFLICT (conversation_id) DO UPDATE SET
+        opened_at = LEAST(t.opened_at, excluded.opened_at),
+        answered_at = LEAST(t.answered_at, excluded.answered_at),
+        escalated_at = LEAST(t.escalated_at, excluded.escalated_at),
+        assigned_at = LEAST(t.assigned_at, excluded.assigned_at),
+        replied_at = LEAST(t.replied_at, excluded.replied_at),
+        resolved_at = LEAST(t.resolved_at, excluded.resolved_at),
+        closed_at = LEAST(t.closed_at, excluded.closed_at),
+        overdue_at = LEAST(t.overdue_at, excluded.overdue_at),
+        channel = LEAST(t.channel, excluded.channel),
+        flow = LEAST(t.flow, excluded.flow),
+        team = GREATEST(t.team, excluded.team),
+        agent = GREATEST(t.agent, excluded.agent),
+        rated = GREATEST(t.rated, excluded.rated)
+    -- A repeat changes nothing and must write nothing.
+    WHERE (t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at,
+            t.channel, t.flow, t.team, t.agent, t.rated)
+        IS DISTINCT FROM (LEAST(t.opened_at, excluded.opened_at), LEAST(t.answered_at, excluded.answered_at), LEAST(t.escalated_at, excluded.escalated_at),
+            LEAST(t.assigned_at, excluded.assigned_at), LEAST(t.replied_at, excluded.replied_at), LEAST(t.resolved_at, excluded.resolved_at),
+            LEAST(t.closed_at, excluded.closed_at), LEAST(t.overdue_at, excluded.overdue_at), LEAST(t.channel, excluded.channel),
+            LEAST(t.flow, excluded.flow), GREATEST(t.team, excluded.team), GREATEST(t.agent, excluded.agent), GREATEST(t.rated, excluded.rated))
+    RETURNING old AS before, new AS after
+), marked AS (
+    SELECT (t).tenant, zone, dimension, value, began, what, place, sign
+    FROM changed, LATERAL (VALUES (after, 1), (before, -1)) AS counted (t, sign), LATERAL talk_marks(t), LATERAL (VALUES
+        ('', ''), ('channel', COALESCE(((t).channel).said, '')), ('flow', COALESCE(((t).flow).said, '')),
+        ('team', COALESCE(((t).team).said, '')), ('agent', COALESCE(((t).agent).said, ''))
+    ) AS sorted (dimension, value), talk_zones
+    WHERE (t).conversation_id IS NOT NULL AND talk_zones.tenant = (t).tenant
+), differences AS (
+    SELECT tenant, dimension, grain, period, value, what, place, sum(sign) AS n
+    FROM marked, LATERAL (VALUES
+        ('quarter', date_bin('15 minutes', began, '2000-01-01 00:00:00+00')), ('day', date_trunc('day', began, zone)),
+        ('month', date_trunc('month', began, zone))
+    ) AS lasting (grain, period)
+    GROUP BY tenant, dimension, grain, period, value, what, place HAVING sum(sign) <> 0
+), counted AS (
+    INSERT INTO talk_counts AS c (tenant, dimension, grain, period, value, what, place, n)
+    SELECT * FROM differences
+    ORDER BY tenant COLLATE "C", dimension COLLATE "C", grain COLLATE "C", period, value COLLATE "C", what COLLATE "C", place
+    ON CONFLICT (tenant, dimension, grain, period, value, what, place) DO UPDATE SET n = c.n + excluded.n
+    RETURNING *
+)
+SELECT tenant, dimension, grain, period, value, what, place FROM counted WHERE n = 0

@@ -1,0 +1,123 @@
+"""What conversations are measured by: rates with their intervals, times, ratings; and which counters an answer is made of. Pure.
+
+`docs/conversations.md` says the same to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from parley_analytics.rates import Rate, wilson
+
+COUNTS = ("opened", "answered", "automated", "escalated", "replied", "overdue", "resolved", "closed", "rated", "satisfied")
+"""What conversations are counted for. `satisfied`: the last rating is 4 or 5."""
+RATES = {
+    "answered": ("answered", "opened"),
+    "automated": ("automated", "opened"),
+    "escalated": ("escalated", "opened"),
+    "replied": ("replied", "escalated"),
+    "overdue": ("overdue", "escalated"),
+    "resolved": ("resolved", "escalated"),
+    "satisfied": ("satisfied", "rated"),
+    "responded": ("rated", "opened"),
+}
+"""Each rate as what is counted over what."""
+TIMES = {"first_answer": "answered", "first_reply": "replied", "resolution": "resolved"}
+"""Each time by the count that it belongs to: from the beginning to an answer of the bot or a person, from when a person was asked to their first word,
+from the beginning to the solution."""
+
+A_DECADE, SHORTEST = 24, 0.01
+"""Steps in which durations are counted (`talk_step` in `sql/0004_talks.sql`): so many while they grow tenfold, from so many seconds on."""
+
+
+class Lasting(NamedTuple):
+    """The seconds in which half, and nine tenths, of the conversations came so far: within 5 %, for durations are counted in steps."""
+
+    median: float
+    p90: float
+
+
+class Rating(NamedTuple):
+    """How many rated, and the mean of their scores, from 1 to 5."""
+
+    people: int
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kpis:
+    """The figures of some conversations. A rate of nothing, and a time that nobody needed yet, is None."""
+
+    counts: Mapping[str, int]
+    rates: Mapping[str, Rate | None]
+    times: Mapping[str, Lasting | None]
+    rating: Rating | None
+
+
+class Part(NamedTuple):
+    """Counters of one grain between two moments."""
+
+    grain: str
+    since: datetime
+    until: datetime
+
+
+def kpis(rows: Iterable[Mapping[str, Any]]) -> Kpis:
+    """The figures from the rows of one group: one for each name, as `sql/talks.sql` gives them."""
+    found = {row["what"]: row for row in rows}
+    counts = {name: int(found[name]["n"]) if name in found else 0 for name in COUNTS}
+    rated = found.get("rated")
+    if rated is not None:
+        counts["satisfied"] = int(rated["satisfied"])
+    return Kpis(
+        counts,
+        {name: wilson(counts[hits], counts[trials]) for name, (hits, trials) in RATES.items()},
+        {name: Lasting(seconds(row["half"]), seconds(row["most"])) if (row := found.get(what)) else None for name, what in TIMES.items()},
+        Rating(counts["rated"], rated["summed"] / counts["rated"]) if rated is not None else None,
+    )
+
+
+def seconds(step: int) -> float:
+    """What a duration in this step is taken for: the middle of it on the scale of logarithms, so it is wrong by 4.9 % at most."""
+    return 0.0 if step == 0 else float(f"{SHORTEST * 10 ** ((step - 0.5) / A_DECADE):.4g}")
+
+
+def parts(since: datetime, until: datetime, zone: ZoneInfo, bucket: str | None) -> list[Part]:
+    """The counters that together are the time from `since` until `until`: months where nothing finer is asked, else days, and quarters at the ends."""
+    if bucket == "hour":
+        return [Part("quarter", since, until)]
+    if bucket in ("day", "week"):
+        return _within("day", since, until, zone, [])
+    return _within("month", since, until, zone, ["day"])
+
+
+def _within(grain: str, since: datetime, until: datetime, zone: ZoneInfo, finer: list[str]) -> list[Part]:
+    """Whole ones of this grain, and what is left at both ends in finer ones."""
+    first, last = _next(grain, since, zone), _begin(grain, until, zone)
+    if first >= last:
+        ends, middle = [(since, until)], list[Part]()
+    else:
+        ends, middle = [(since, first), (last, until)], [Part(grain, first, last)]
+    for start, end in ends:
+        if start < end:
+            middle += _within(finer[0], start, end, zone, finer[1:]) if finer else [Part("quarter", start, end)]
+    return middle
+
+
+def _begin(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
+    """When the day or month began in which the moment is."""
+    day = moment.astimezone(zone).date()
+    return datetime.combine(day.replace(day=1) if grain == "month" else day, time(), zone).astimezone(UTC)
+
+
+def _next(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
+    """The moment, where a day or month begins then, else when the next one does."""
+    begun = _begin(grain, moment, zone)
+    if begun == moment:
+        return moment
+    # A day has 23 to 25 hours, a month 28 to 31 days: this far on it is the next one.
+    return _begin(grain, begun + (timedelta(days=40) if grain == "month" else timedelta(hours=36)), zone)
