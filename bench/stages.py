@@ -40,14 +40,14 @@ class Timed(Stream):
 
 
 async def through_stream(ground: Ground, service: Service, total: int) -> float:
-    """Events a second of a service's stage over the `total` records on its topics, from an empty schema; every effect committed and published."""
+    """Events a second of a service's first stage over the `total` records on its topics, from an empty schema; every effect committed and published."""
     settings = ground.settings
     await empty(settings, service.name)
     pool = await database.connect(settings.database.get_secret_value(), service.name)
     await database.migrate(pool, service.name, *service.packages)
     bus = Bus(settings, client="bench")
     context = Context(settings, ground.premises.config, pool, bus, Metrics())
-    (stage,) = (await service.build(context)).stages
+    stage = (await service.build(context)).stages[0]
     stream = Timed(stage, pool, bus, settings, context.metrics, context.clock, total=total)
     try:
         await bus.broker.start()
