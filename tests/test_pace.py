@@ -1,6 +1,7 @@
 """The pace of a lane: no window sees more than the rate, a backlog uses it, and whoever takes over begins empty."""
 
 from bisect import bisect_left
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_backlog_uses_the_rate(rate, burst):
         count += 1
 
     assert 0.97 * rate * 300 <= count <= rate * 300 + 1
+
+
+def test_beside_replies_a_standstill_does_not_come_again_each_second():
+    """The rush after it is spread out, so a reply never waits for longer than the spread of the rate; without replies all is made up for."""
+
+    def longest_wait(replying: bool) -> float:
+        pace, now, left = Pace(Bucket.empty(100, 1, 1.0, 0.0)), 1.1, [0.0]
+        while now < 10:
+            now = max(pace.at(1, now), 3.2 if now >= 3.0 else now)
+            pace.take(1, "+1", not replying, now)
+            left.append(now)
+        return max(later - sooner for sooner, later in pairwise(left) if sooner > 5)
+
+    assert longest_wait(True) < 0.03 < 0.15 < longest_wait(False)
 
 
 def test_a_takeover_begins_empty():

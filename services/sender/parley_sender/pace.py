@@ -20,6 +20,8 @@ SLOWER, SLOWEST = 0.5, 0.05
 """After a provider's 429 the rate falls to this share of what it was, but not below that of the configured one."""
 GROWTH = 0.02
 """Share of the configured rate that comes back each second afterwards."""
+LIVELY = 10.0
+"""Seconds after a reply for which a lane is kept even: who waits for an answer comes at any moment."""
 PAUSE = 1.0
 """Seconds of a pause for which the provider named no time."""
 
@@ -39,6 +41,8 @@ class Bucket:
     share_at: float = 0.0
     fresh_at: float = 0.0
     """What was not sent before is not made up for."""
+    roomed_at: float = -math.inf
+    """When the window had room again, the last time that it had none."""
     _sent: deque[tuple[float, int]] = field(default_factory=deque)
     _held: int = 0
 
@@ -65,10 +69,14 @@ class Bucket:
         spread = self.full_at - max(self.burst - units, 0) / self.speed(now)
         return max(now, spread, self._room_at(min(units, self.most), now))
 
-    def take(self, units: int, now: float) -> None:
-        """Units leave now."""
-        speed = self.speed(now)
-        self.full_at = max(self.full_at, now - CATCH_UP, self.fresh_at) + units / speed
+    def take(self, units: int, now: float, even: bool = False) -> None:
+        """Units leave now, and those that were late are made up for. A standstill, and the rush after it, then come again each window for as long as the lane is
+        busy, and whoever comes within the one waits for the other. `even`: they do not, for what the window kept is not made up for: the rate loses it once."""
+        speed, kept = self.speed(now), -math.inf
+        if even:
+            self._room_at(min(units, self.most), now)
+            kept = min(self.roomed_at, now)
+        self.full_at = max(self.full_at, now - CATCH_UP, self.fresh_at, kept) + units / speed
         self.note(now, units)
 
     def unsaved(self, now: float) -> None:
@@ -116,7 +124,10 @@ class Bucket:
         """When the window has room: at once, or when enough of what it sees is behind it."""
         span = self.window + GUARD
         while self._sent and self._sent[0][0] + span <= now:
-            self._held -= self._sent.popleft()[1]
+            at, gone = self._sent.popleft()
+            if self._held + units > self.most:
+                self.roomed_at = at + span
+            self._held -= gone
         over = self._held + units - self.most
         if over <= 0:
             return now
@@ -180,6 +191,8 @@ class Pace:
     paused_until: float = 0.0
     left_at: float = 0.0
     """When the last message left."""
+    replied_at: float = -math.inf
+    """And the last that somebody waited for."""
 
     def at(self, units: int, now: float) -> float:
         """When so many units may leave."""
@@ -196,11 +209,13 @@ class Pace:
         return max(waits)
 
     def take(self, units: int, address: str, first: bool, now: float) -> None:
-        """A message leaves now."""
+        """A message leaves now; `first`: nobody waits for it."""
         self.left_at = now
-        self.own.take(units, now)
-        for one in self.shared:
-            one.take(units, now)
+        if not first:
+            self.replied_at = now
+        even = now < self.replied_at + LIVELY
+        for one in (self.own, *self.shared):
+            one.take(units, now, even)
         if self.pairs is not None:
             self.pairs.take(address, now)
         if self.recipients is not None and first:
