@@ -24,28 +24,31 @@ CREATE TABLE talks (
 
 -- Durations on a scale of their logarithm, 24 steps a decade from 10 ms on: what lies in one step differs by a tenth at most. 0: shorter.
 CREATE FUNCTION talk_step(lasted interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN s >= 0.01 THEN LEAST(240, 1 + floor(24 * (log(s) + 2)))::integer WHEN s IS NOT NULL THEN 0 END
-    FROM (SELECT extract(epoch FROM lasted)::double precision AS s) AS seconds
+    SELECT CASE WHEN lasted >= interval '10 ms' THEN LEAST(240, 1 + floor(24 * (log(extract(epoch FROM lasted)::double precision) + 2)))::integer
+        WHEN lasted IS NOT NULL THEN 0 END
 $$;
 
 -- What a conversation counts for: names, each with a place where it has one (a step of `talk_step`, the score of a rating). It counts in the time in which
 -- it began, whenever the rest happened. Whatever was told of it proves that it began, and whatever a person did that a person was asked.
 CREATE FUNCTION talk_marks(t talks) RETURNS TABLE (began timestamptz, what text, place integer) LANGUAGE sql IMMUTABLE AS $$
-    SELECT known.began, mark.what, mark.place
+    SELECT began, mark.what, mark.place
     FROM (SELECT
         LEAST(t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at, (t.rated).at) AS began,
-        LEAST(t.answered_at, t.replied_at) AS answered,
-        LEAST(t.escalated_at, t.assigned_at, t.overdue_at, t.replied_at, t.resolved_at) AS asked
+        LEAST(t.answered_at, t.replied_at) AS spoken,
+        LEAST(t.escalated_at, t.assigned_at, t.overdue_at, t.replied_at, t.resolved_at) AS asked,
+        t.answered_at AS answered, t.replied_at AS replied, t.resolved_at AS resolved, t.closed_at AS closed, t.overdue_at AS overdue,
+        (t.rated).said::integer AS score
+        OFFSET 0  -- taken out of the row once, not for every mark anew: that took most of the time of a batch
     ) AS known, LATERAL (VALUES
         ('opened', 0),
-        ('answered', talk_step(answered - began)),
-        ('automated', CASE WHEN t.answered_at IS NOT NULL AND asked IS NULL THEN 0 END),
+        ('answered', talk_step(spoken - began)),
+        ('automated', CASE WHEN answered IS NOT NULL AND asked IS NULL THEN 0 END),
         ('escalated', CASE WHEN asked IS NOT NULL THEN 0 END),
-        ('replied', talk_step(t.replied_at - asked)),
-        ('overdue', CASE WHEN t.overdue_at IS NOT NULL THEN 0 END),
-        ('resolved', talk_step(t.resolved_at - began)),
-        ('closed', CASE WHEN t.closed_at IS NOT NULL AND t.resolved_at IS NULL THEN 0 END),
-        ('rated', (t.rated).said::integer)
+        ('replied', talk_step(replied - asked)),
+        ('overdue', CASE WHEN overdue IS NOT NULL THEN 0 END),
+        ('resolved', talk_step(resolved - began)),
+        ('closed', CASE WHEN closed IS NOT NULL AND resolved IS NULL THEN 0 END),
+        ('rated', score)
     ) AS mark (what, place)
     WHERE mark.place IS NOT NULL
 $$;

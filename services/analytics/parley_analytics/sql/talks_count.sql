@@ -34,20 +34,21 @@ WITH changed AS (
             LEAST(t.closed_at, excluded.closed_at), LEAST(t.overdue_at, excluded.overdue_at), LEAST(t.channel, excluded.channel),
             LEAST(t.flow, excluded.flow), GREATEST(t.team, excluded.team), GREATEST(t.agent, excluded.agent), GREATEST(t.rated, excluded.rated))
     RETURNING old AS before, new AS after
-), marked AS (
-    SELECT (t).tenant, zone, dimension, value, began, what, place, sign
-    FROM changed, LATERAL (VALUES (after, 1), (before, -1)) AS counted (t, sign), LATERAL talk_marks(t), LATERAL (VALUES
-        ('', ''), ('channel', COALESCE(((t).channel).said, '')), ('flow', COALESCE(((t).flow).said, '')),
-        ('team', COALESCE(((t).team).said, '')), ('agent', COALESCE(((t).agent).said, ''))
-    ) AS sorted (dimension, value), talk_zones
-    WHERE (t).conversation_id IS NOT NULL AND talk_zones.tenant = (t).tenant
+), marked AS MATERIALIZED ( -- what is as it was goes away here, before it is multiplied
+    SELECT (t).tenant, COALESCE(((t).channel).said, '') AS channel, COALESCE(((t).flow).said, '') AS flow, COALESCE(((t).team).said, '') AS team,
+        COALESCE(((t).agent).said, '') AS agent, began, what, place, sum(sign) AS n
+    FROM changed, LATERAL (VALUES (after, 1), (before, -1)) AS counted (t, sign), LATERAL talk_marks(t)
+    WHERE (t).conversation_id IS NOT NULL
+    GROUP BY (t).conversation_id, 1, 2, 3, 4, 5, began, what, place HAVING sum(sign) <> 0
 ), differences AS (
-    SELECT tenant, dimension, grain, period, value, what, place, sum(sign) AS n
-    FROM marked, LATERAL (VALUES
+    SELECT tenant, dimension, grain, period, value, what, place, sum(n) AS n
+    FROM marked JOIN talk_zones USING (tenant), LATERAL (VALUES
+        ('', ''), ('channel', channel), ('flow', flow), ('team', team), ('agent', agent)
+    ) AS sorted (dimension, value), LATERAL (VALUES
         ('quarter', date_bin('15 minutes', began, '2000-01-01 00:00:00+00')), ('day', date_trunc('day', began, zone)),
         ('month', date_trunc('month', began, zone))
     ) AS lasting (grain, period)
-    GROUP BY tenant, dimension, grain, period, value, what, place HAVING sum(sign) <> 0
+    GROUP BY tenant, dimension, grain, period, value, what, place HAVING sum(n) <> 0
 ), counted AS (
     INSERT INTO talk_counts AS c (tenant, dimension, grain, period, value, what, place, n)
     SELECT * FROM differences
