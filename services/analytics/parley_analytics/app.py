@@ -21,7 +21,7 @@ async def build(context: Context) -> Parts:
         )
     return Parts(
         routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context)],
-        stages=[Count.prepared(secret.encode()), Talks.prepared(zones_of(context))],
+        stages=[Count.prepared(secret.encode(), {name: one.attribution for name, one in context.config.tenants.items()}), Talks.prepared(zones_of(context))],
         workers=[Gauges(context), Forget(context), Rezone(context)],
     )
 

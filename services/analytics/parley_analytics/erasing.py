@@ -18,7 +18,8 @@ import structlog
 
 from parley.database import OUTSIDE, Connection, Pool
 from parley.service import Context
-from parley_analytics.facts import Facts, OrderKey
+from parley_analytics.facts import Facts
+from parley_analytics.goals import OrderKey
 
 KEPT = timedelta(days=30)
 """How long something may come late: receipts of days, what a replay brings again (keep logs no longer), a request that was delivered again."""
@@ -48,13 +49,15 @@ class Veil:
         hashes = {of_contact(self.key, one): one for one in contacts}
         others = {hashes[hashed]: other for hashed, other in (await _veiled(connection, hashes, now)).items()}
         rows = await connection.fetch(
-            "SELECT tenant, order_id FROM orders WHERE contact_id = ANY($1::uuid[]) AND NOT erased ORDER BY tenant, order_id", list(others)
+            "SELECT tenant, goal, order_id FROM orders WHERE contact_id = ANY($1::uuid[]) AND NOT erased ORDER BY tenant, goal, order_id",
+            list(others),
         )
-        orders = {of_order(self.key, (row["tenant"], row["order_id"])): (row["tenant"], row["order_id"]) for row in rows}
+        named: list[OrderKey] = [(row["tenant"], row["goal"], row["order_id"]) for row in rows]
+        orders = {of_order(self.key, one): one for one in named}
         numbers = await _veiled(connection, orders, now)
         await connection.execute(
             self.sql, list(others), list(others.values()),
-            [orders[one][0] for one in numbers], [orders[one][1] for one in numbers], [str(one) for one in numbers.values()],
+            *([orders[one][place] for one in numbers] for place in range(3)), [str(one) for one in numbers.values()],
         )  # fmt: skip
 
     async def over(self, connection: Connection, facts: Facts, now: datetime) -> Facts:

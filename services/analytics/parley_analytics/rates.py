@@ -10,8 +10,9 @@ Z95 = 1.959963984540054
 """The 0.975 quantile of the standard normal distribution: 95 % of it lies between -Z95 and Z95."""
 
 COUNTS = (
-    "sent", "delivered", "opened", "clicked", "converted", "opened_machine", "clicked_machine", "failed", "unknown", "suppressed", "expired",
-    "people_sent", "people_delivered", "people_opened", "people_clicked", "people_converted",
+    "sent", "delivered", "opened", "clicked", "replied", "converted", "opted_out", "complained", "bounced", "failed", "unknown", "suppressed", "expired",
+    "opened_machine", "clicked_machine", "segments",
+    "people_sent", "people_delivered", "people_opened", "people_clicked", "people_replied", "people_converted", "people_opted_out",
 )  # fmt: skip
 """The counters, as the columns are named."""
 
@@ -19,9 +20,18 @@ RATES = {
     "delivery": ("delivered", "sent"),
     "open": ("people_opened", "people_delivered"),
     "click": ("people_clicked", "people_delivered"),
+    "click_to_open": ("people_clicked", "people_opened"),
+    "reply": ("people_replied", "people_delivered"),
     "conversion": ("people_converted", "people_delivered"),
+    "opt_out": ("people_opted_out", "people_delivered"),
+    "complaint": ("complained", "delivered"),
+    "bounce": ("bounced", "sent"),
 }
-"""Each rate as what is counted over what. The first is over messages, the others over people: one who clicks thrice has clicked."""
+"""Each rate as what is counted over what. Those of people are over people: one who clicks thrice has clicked. Delivery, complaints and bounces are of messages."""
+RAW = {f"raw_{name}": (hits.removeprefix("people_"), trials.removeprefix("people_"))
+       for name, (hits, trials) in RATES.items() if hits.startswith("people_")}  # fmt: skip
+"""The same over messages, as other systems tell them; to be set beside, not to be mixed."""
+OPEN_ENDED = frozenset({"click_to_open", "raw_click_to_open"})
 
 
 class Rate(NamedTuple):
@@ -50,5 +60,8 @@ def wilson(hits: int, trials: int, z: float = Z95) -> Rate | None:
 
 
 def rates(counts: Mapping[str, int]) -> dict[str, Rate | None]:
-    """All rates of a row of counters."""
-    return {name: wilson(counts[hits], counts[trials]) for name, (hits, trials) in RATES.items()}
+    """All rates of a row of counters. Who clicks need not be seen to open: where there are more clicks than opens, one over the other is none."""
+    return {
+        name: None if name in OPEN_ENDED and counts[hits] > counts[trials] else wilson(counts[hits], counts[trials])
+        for name, (hits, trials) in (RATES | RAW).items()
+    }

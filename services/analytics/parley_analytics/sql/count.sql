@@ -1,15 +1,18 @@
--- One batch, in one statement: facts become earlier, people follow, and the counters take the difference between what a row counts now and before.
--- Each table is written in order of its key, so that two replicas wait for each other instead of locking each other out.
+-- Facts of a batch: what is told merges into what is known. Earlier times win, of what changes (held, price) later ones. Tables are written in order of their
+-- keys, so that two replicas wait for each other instead of locking each other out. `differences.sql` goes on from `changed`.
 WITH named AS (
-    INSERT INTO cells (cell_id, tenant, campaign, channel, variant, purpose)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS given (cell_id) ORDER BY cell_id
-    ON CONFLICT DO NOTHING
+    INSERT INTO cells (cell_id, tenant, campaign, channel, variant, purpose, language, flow, step)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) AS given (cell_id)
+    ORDER BY cell_id ON CONFLICT DO NOTHING
 ), changed AS (
     INSERT INTO messages AS m (message_id, contact_id, cell_id, sent_at, delivered_at, read_at, opened_at, clicked_at, opened_machine_at,
-        clicked_machine_at, failed_at, unknown_at, suppressed_at, expired_at, orders)
-    SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-        $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[],
-        $21::integer[]) AS given (message_id) ORDER BY message_id
+        clicked_machine_at, failed_at, unknown_at, suppressed_at, expired_at, held_at, complained_at, unsubscribed_at, bounced_at,
+        failed_reason, unknown_reason, suppressed_reason, expired_reason, held_reason, segments, priced_at, price, currency, orders, replies, opt_outs)
+    SELECT * FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+        $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
+        $24::timestamptz[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[],
+        $33::integer[], $34::timestamptz[], $35::numeric[], $36::text[], $37::integer[], $38::integer[], $39::integer[]) AS given (message_id)
+    ORDER BY message_id
     ON CONFLICT (message_id) DO UPDATE SET
         cell_id = COALESCE(m.cell_id, excluded.cell_id),
         sent_at = LEAST(m.sent_at, excluded.sent_at),
@@ -23,9 +26,33 @@ WITH named AS (
         unknown_at = LEAST(m.unknown_at, excluded.unknown_at),
         suppressed_at = LEAST(m.suppressed_at, excluded.suppressed_at),
         expired_at = LEAST(m.expired_at, excluded.expired_at),
-        orders = m.orders + excluded.orders
+        held_at = GREATEST(m.held_at, excluded.held_at),
+        complained_at = LEAST(m.complained_at, excluded.complained_at),
+        unsubscribed_at = LEAST(m.unsubscribed_at, excluded.unsubscribed_at),
+        bounced_at = LEAST(m.bounced_at, excluded.bounced_at),
+        failed_reason = CASE WHEN excluded.failed_at IS NULL OR (m.failed_at, m.failed_reason) <= (excluded.failed_at, excluded.failed_reason)
+            THEN m.failed_reason ELSE excluded.failed_reason END,
+        unknown_reason = CASE WHEN excluded.unknown_at IS NULL OR (m.unknown_at, m.unknown_reason) <= (excluded.unknown_at, excluded.unknown_reason)
+            THEN m.unknown_reason ELSE excluded.unknown_reason END,
+        suppressed_reason = CASE WHEN excluded.suppressed_at IS NULL
+            OR (m.suppressed_at, m.suppressed_reason) <= (excluded.suppressed_at, excluded.suppressed_reason)
+            THEN m.suppressed_reason ELSE excluded.suppressed_reason END,
+        expired_reason = CASE WHEN excluded.expired_at IS NULL OR (m.expired_at, m.expired_reason) <= (excluded.expired_at, excluded.expired_reason)
+            THEN m.expired_reason ELSE excluded.expired_reason END,
+        held_reason = CASE WHEN excluded.held_at IS NULL OR (m.held_at, m.held_reason) >= (excluded.held_at, excluded.held_reason)
+            THEN m.held_reason ELSE excluded.held_reason END,
+        segments = GREATEST(m.segments, excluded.segments),
+        priced_at = GREATEST(m.priced_at, excluded.priced_at),
+        price = CASE WHEN excluded.priced_at IS NULL OR (m.priced_at, m.price, m.currency) >= (excluded.priced_at, excluded.price, excluded.currency)
+            THEN m.price ELSE excluded.price END,
+        currency = CASE WHEN excluded.priced_at IS NULL OR (m.priced_at, m.price, m.currency) >= (excluded.priced_at, excluded.price, excluded.currency)
+            THEN m.currency ELSE excluded.currency END,
+        orders = m.orders + excluded.orders,
+        replies = m.replies + excluded.replies,
+        opt_outs = m.opt_outs + excluded.opt_outs
     -- A repeat changes nothing and must write nothing. `<` is null where the old fact is missing, COALESCE makes that "new".
-    WHERE (m.cell_id IS NULL AND excluded.cell_id IS NOT NULL) OR excluded.orders <> 0
+    WHERE (m.cell_id IS NULL AND excluded.cell_id IS NOT NULL) OR excluded.orders <> 0 OR excluded.replies <> 0 OR excluded.opt_outs <> 0
+        OR excluded.segments > m.segments
         OR (excluded.sent_at IS NOT NULL AND COALESCE(excluded.sent_at < m.sent_at, true))
         OR (excluded.delivered_at IS NOT NULL AND COALESCE(excluded.delivered_at < m.delivered_at, true))
         OR (excluded.read_at IS NOT NULL AND COALESCE(excluded.read_at < m.read_at, true))
@@ -33,58 +60,16 @@ WITH named AS (
         OR (excluded.clicked_at IS NOT NULL AND COALESCE(excluded.clicked_at < m.clicked_at, true))
         OR (excluded.opened_machine_at IS NOT NULL AND COALESCE(excluded.opened_machine_at < m.opened_machine_at, true))
         OR (excluded.clicked_machine_at IS NOT NULL AND COALESCE(excluded.clicked_machine_at < m.clicked_machine_at, true))
-        OR (excluded.failed_at IS NOT NULL AND COALESCE(excluded.failed_at < m.failed_at, true))
-        OR (excluded.unknown_at IS NOT NULL AND COALESCE(excluded.unknown_at < m.unknown_at, true))
-        OR (excluded.suppressed_at IS NOT NULL AND COALESCE(excluded.suppressed_at < m.suppressed_at, true))
-        OR (excluded.expired_at IS NOT NULL AND COALESCE(excluded.expired_at < m.expired_at, true))
+        OR (excluded.failed_at IS NOT NULL AND COALESCE((excluded.failed_at, excluded.failed_reason) < (m.failed_at, m.failed_reason), true))
+        OR (excluded.unknown_at IS NOT NULL AND COALESCE((excluded.unknown_at, excluded.unknown_reason) < (m.unknown_at, m.unknown_reason), true))
+        OR (excluded.suppressed_at IS NOT NULL
+            AND COALESCE((excluded.suppressed_at, excluded.suppressed_reason) < (m.suppressed_at, m.suppressed_reason), true))
+        OR (excluded.expired_at IS NOT NULL AND COALESCE((excluded.expired_at, excluded.expired_reason) < (m.expired_at, m.expired_reason), true))
+        OR (excluded.held_at IS NOT NULL AND COALESCE((excluded.held_at, excluded.held_reason) > (m.held_at, m.held_reason), true))
+        OR (excluded.complained_at IS NOT NULL AND COALESCE(excluded.complained_at < m.complained_at, true))
+        OR (excluded.unsubscribed_at IS NOT NULL AND COALESCE(excluded.unsubscribed_at < m.unsubscribed_at, true))
+        OR (excluded.bounced_at IS NOT NULL AND COALESCE(excluded.bounced_at < m.bounced_at, true))
+        OR (excluded.priced_at IS NOT NULL
+            AND COALESCE((excluded.priced_at, excluded.price, excluded.currency) > (m.priced_at, m.price, m.currency), true))
     RETURNING old AS before, new AS after
-), reached AS (
-    INSERT INTO people AS p (cell_id, contact_id, first_sent_at, delivered, opened, clicked, orders)
-    SELECT (after).cell_id, (after).contact_id, min((after).sent_at), max((after).delivered), max((after).opened), max((after).clicked),
-        sum((after).orders - CASE WHEN (before).cell_id IS NULL OR (before).sent_at IS NULL THEN 0 ELSE (before).orders END)
-    FROM changed WHERE (after).cell_id IS NOT NULL AND (after).sent_at IS NOT NULL
-    GROUP BY 1, 2 ORDER BY 1, 2
-    ON CONFLICT (cell_id, contact_id) DO UPDATE SET
-        first_sent_at = LEAST(p.first_sent_at, excluded.first_sent_at),
-        delivered = GREATEST(p.delivered, excluded.delivered),
-        opened = GREATEST(p.opened, excluded.opened),
-        clicked = GREATEST(p.clicked, excluded.clicked),
-        orders = p.orders + excluded.orders
-    WHERE excluded.first_sent_at < p.first_sent_at OR excluded.delivered > p.delivered OR excluded.opened > p.opened
-        OR excluded.clicked > p.clicked OR excluded.orders <> 0
-    RETURNING old AS before, new AS after
-), differences AS (
-    SELECT (m).cell_id, (m).period, sign * (m).sent AS sent, sign * (m).delivered AS delivered, sign * (m).opened AS opened,
-        sign * (m).clicked AS clicked, sign * (m).converted AS converted, sign * (m).opened_machine AS opened_machine,
-        sign * (m).clicked_machine AS clicked_machine, sign * (m).failed AS failed, sign * (m).unknown AS unknown,
-        sign * (m).suppressed AS suppressed, sign * (m).expired AS expired,
-        0 AS people_sent, 0 AS people_delivered, 0 AS people_opened, 0 AS people_clicked, 0 AS people_converted
-    FROM changed, LATERAL (VALUES (after, 1), (before, -1)) AS counted (m, sign)
-    UNION ALL
-    SELECT (p).cell_id, (p).period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        sign * (p).sent, sign * (p).delivered, sign * (p).opened, sign * (p).clicked, sign * (p).converted
-    FROM reached, LATERAL (VALUES (after, 1), (before, -1)) AS counted (p, sign)
 )
-INSERT INTO counters AS c
-SELECT cell_id, period, sum(sent), sum(delivered), sum(opened), sum(clicked), sum(converted), sum(opened_machine), sum(clicked_machine),
-    sum(failed), sum(unknown), sum(suppressed), sum(expired),
-    sum(people_sent), sum(people_delivered), sum(people_opened), sum(people_clicked), sum(people_converted)
-FROM differences WHERE period IS NOT NULL
-GROUP BY cell_id, period ORDER BY cell_id, period
-ON CONFLICT (cell_id, period) DO UPDATE SET
-    sent = c.sent + excluded.sent,
-    delivered = c.delivered + excluded.delivered,
-    opened = c.opened + excluded.opened,
-    clicked = c.clicked + excluded.clicked,
-    converted = c.converted + excluded.converted,
-    opened_machine = c.opened_machine + excluded.opened_machine,
-    clicked_machine = c.clicked_machine + excluded.clicked_machine,
-    failed = c.failed + excluded.failed,
-    unknown = c.unknown + excluded.unknown,
-    suppressed = c.suppressed + excluded.suppressed,
-    expired = c.expired + excluded.expired,
-    people_sent = c.people_sent + excluded.people_sent,
-    people_delivered = c.people_delivered + excluded.people_delivered,
-    people_opened = c.people_opened + excluded.people_opened,
-    people_clicked = c.people_clicked + excluded.people_clicked,
-    people_converted = c.people_converted + excluded.people_converted

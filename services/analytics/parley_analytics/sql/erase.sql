@@ -3,13 +3,21 @@ WITH gone AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS given (contact_id, other)
 ), sent AS (
     UPDATE messages SET contact_id = gone.other FROM gone WHERE messages.contact_id = gone.contact_id
+), held AS (
+    SELECT DISTINCT messages.cell_id, gone.contact_id, gone.other FROM messages JOIN gone USING (contact_id)
 ), reached AS (
-    UPDATE people SET contact_id = held.other
-    FROM (SELECT DISTINCT messages.cell_id, gone.contact_id, gone.other FROM messages JOIN gone USING (contact_id)) AS held
-    WHERE people.cell_id = held.cell_id AND people.contact_id = held.contact_id
-), clicked AS (
-    UPDATE clicks SET contact_id = gone.other FROM gone WHERE clicks.contact_id = gone.contact_id
+    UPDATE people SET contact_id = held.other FROM held WHERE people.cell_id = held.cell_id AND people.contact_id = held.contact_id
+), spent AS (
+    UPDATE spenders SET contact_id = held.other FROM held WHERE spenders.cell_id = held.cell_id AND spenders.contact_id = held.contact_id
+), hit AS (
+    UPDATE hits SET contact_id = gone.other FROM gone WHERE hits.contact_id = gone.contact_id
+), wrote AS (
+    UPDATE replies SET contact_id = gone.other FROM gone WHERE replies.contact_id = gone.contact_id
+), refused AS (
+    UPDATE opt_outs SET contact_id = gone.other FROM gone WHERE opt_outs.contact_id = gone.contact_id
+), drew AS (
+    UPDATE drawn SET contact_id = gone.other FROM gone WHERE drawn.contact_id = gone.contact_id
 )
 UPDATE orders SET contact_id = gone.other, order_id = numbered.other, erased = true
-FROM gone, unnest($3::text[], $4::text[], $5::text[]) AS numbered (tenant, order_id, other)
-WHERE orders.contact_id = gone.contact_id AND orders.tenant = numbered.tenant AND orders.order_id = numbered.order_id
+FROM gone, unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS numbered (tenant, goal, order_id, other)
+WHERE orders.contact_id = gone.contact_id AND orders.tenant = numbered.tenant AND orders.goal = numbered.goal AND orders.order_id = numbered.order_id
