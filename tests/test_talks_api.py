@@ -1,7 +1,6 @@
 """What may be asked of conversations, what is answered, and that what the router tells is what is counted."""
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import httpx
