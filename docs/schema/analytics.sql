@@ -1,6 +1,28 @@
 -- The schema `analytics` as its migrations make it, tables and indexes by name. Why each thing is there stands in the migrations.
 -- Made by `make docs`.
 
+CREATE TABLE arms (
+    design_id uuid NOT NULL,
+    variant text NOT NULL,
+    period timestamp with time zone NOT NULL,
+    people bigint NOT NULL,
+    opened bigint NOT NULL,
+    clicked bigint NOT NULL,
+    replied bigint NOT NULL,
+    converted bigint NOT NULL,
+    CONSTRAINT arms_pkey PRIMARY KEY (design_id, variant, period)
+) WITH (fillfactor=60);
+
+CREATE TABLE broads (
+    cell_id uuid NOT NULL,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    CONSTRAINT broads_pkey PRIMARY KEY (cell_id)
+);
+CREATE INDEX broads_by_tenant ON broads USING btree (tenant);
+
 CREATE TABLE cells (
     cell_id uuid NOT NULL,
     tenant text NOT NULL,
@@ -8,16 +30,12 @@ CREATE TABLE cells (
     channel text NOT NULL,
     variant text NOT NULL,
     purpose text NOT NULL,
+    language text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
     CONSTRAINT cells_pkey PRIMARY KEY (cell_id)
 );
-CREATE INDEX cells_by_tenant ON cells USING btree (tenant);
-
-CREATE TABLE clicks (
-    contact_id uuid NOT NULL,
-    at timestamp with time zone NOT NULL,
-    message_id uuid NOT NULL,
-    CONSTRAINT clicks_pkey PRIMARY KEY (contact_id, at, message_id)
-);
+CREATE INDEX cells_by_campaign ON cells USING btree (tenant, campaign);
 
 CREATE TABLE counters (
     cell_id uuid NOT NULL,
@@ -26,21 +44,147 @@ CREATE TABLE counters (
     delivered bigint NOT NULL DEFAULT 0,
     opened bigint NOT NULL DEFAULT 0,
     clicked bigint NOT NULL DEFAULT 0,
+    replied bigint NOT NULL DEFAULT 0,
     converted bigint NOT NULL DEFAULT 0,
-    opened_machine bigint NOT NULL DEFAULT 0,
-    clicked_machine bigint NOT NULL DEFAULT 0,
+    opted_out bigint NOT NULL DEFAULT 0,
+    complained bigint NOT NULL DEFAULT 0,
+    bounced bigint NOT NULL DEFAULT 0,
     failed bigint NOT NULL DEFAULT 0,
     unknown bigint NOT NULL DEFAULT 0,
     suppressed bigint NOT NULL DEFAULT 0,
     expired bigint NOT NULL DEFAULT 0,
+    opened_machine bigint NOT NULL DEFAULT 0,
+    clicked_machine bigint NOT NULL DEFAULT 0,
+    segments bigint NOT NULL DEFAULT 0,
     people_sent bigint NOT NULL DEFAULT 0,
     people_delivered bigint NOT NULL DEFAULT 0,
     people_opened bigint NOT NULL DEFAULT 0,
     people_clicked bigint NOT NULL DEFAULT 0,
+    people_replied bigint NOT NULL DEFAULT 0,
     people_converted bigint NOT NULL DEFAULT 0,
+    people_opted_out bigint NOT NULL DEFAULT 0,
     CONSTRAINT counters_pkey PRIMARY KEY (cell_id, period)
 ) WITH (fillfactor=30);
 CREATE INDEX counters_by_period ON counters USING btree (period);
+
+CREATE TABLE counters_broad (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    CONSTRAINT counters_broad_pkey PRIMARY KEY (cell_id, day)
+) WITH (fillfactor=50);
+CREATE INDEX counters_broad_day_idx ON counters_broad USING btree (day);
+
+CREATE TABLE counters_days (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    CONSTRAINT counters_days_pkey PRIMARY KEY (cell_id, day)
+) WITH (fillfactor=50);
+CREATE INDEX counters_days_by_day ON counters_days USING btree (day);
+
+CREATE TABLE counters_deltas (
+    sign smallint NOT NULL,
+    cell_id uuid NOT NULL,
+    period timestamp with time zone NOT NULL,
+    sent bigint NOT NULL,
+    delivered bigint NOT NULL,
+    opened bigint NOT NULL,
+    clicked bigint NOT NULL,
+    replied bigint NOT NULL,
+    converted bigint NOT NULL,
+    opted_out bigint NOT NULL,
+    complained bigint NOT NULL,
+    bounced bigint NOT NULL,
+    failed bigint NOT NULL,
+    unknown bigint NOT NULL,
+    suppressed bigint NOT NULL,
+    expired bigint NOT NULL,
+    opened_machine bigint NOT NULL,
+    clicked_machine bigint NOT NULL,
+    segments bigint NOT NULL,
+    people_sent bigint NOT NULL,
+    people_delivered bigint NOT NULL,
+    people_opened bigint NOT NULL,
+    people_clicked bigint NOT NULL,
+    people_replied bigint NOT NULL,
+    people_converted bigint NOT NULL,
+    people_opted_out bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
+
+CREATE TABLE counters_months (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    sent bigint NOT NULL DEFAULT 0,
+    delivered bigint NOT NULL DEFAULT 0,
+    opened bigint NOT NULL DEFAULT 0,
+    clicked bigint NOT NULL DEFAULT 0,
+    replied bigint NOT NULL DEFAULT 0,
+    converted bigint NOT NULL DEFAULT 0,
+    opted_out bigint NOT NULL DEFAULT 0,
+    complained bigint NOT NULL DEFAULT 0,
+    bounced bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    unknown bigint NOT NULL DEFAULT 0,
+    suppressed bigint NOT NULL DEFAULT 0,
+    expired bigint NOT NULL DEFAULT 0,
+    opened_machine bigint NOT NULL DEFAULT 0,
+    clicked_machine bigint NOT NULL DEFAULT 0,
+    segments bigint NOT NULL DEFAULT 0,
+    people_sent bigint NOT NULL DEFAULT 0,
+    people_delivered bigint NOT NULL DEFAULT 0,
+    people_opened bigint NOT NULL DEFAULT 0,
+    people_clicked bigint NOT NULL DEFAULT 0,
+    people_replied bigint NOT NULL DEFAULT 0,
+    people_converted bigint NOT NULL DEFAULT 0,
+    people_opted_out bigint NOT NULL DEFAULT 0,
+    CONSTRAINT counters_months_pkey PRIMARY KEY (cell_id, day)
+) WITH (fillfactor=50);
+CREATE INDEX counters_months_by_day ON counters_months USING btree (day);
 
 CREATE TABLE cursors (
     stage text NOT NULL,
@@ -52,11 +196,67 @@ CREATE TABLE cursors (
     CONSTRAINT cursors_pkey PRIMARY KEY (stage, topic, partition)
 ) WITH (fillfactor=50);
 
+CREATE TABLE designs (
+    design_id uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    experiment text NOT NULL,
+    weights jsonb NOT NULL,
+    holdout text NOT NULL,
+    CONSTRAINT designs_pkey PRIMARY KEY (design_id)
+);
+CREATE INDEX designs_of_campaign ON designs USING btree (tenant, campaign);
+
+CREATE TABLE drawn (
+    experiment_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    design_id uuid NOT NULL,
+    variant text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    opened integer NOT NULL,
+    clicked integer NOT NULL,
+    replied integer NOT NULL,
+    orders integer NOT NULL,
+    spent jsonb NOT NULL,
+    period timestamp with time zone GENERATED ALWAYS AS (date_bin('01:00:00'::interval, at, '2000-01-01 00:00:00+00'::timestamp with time zone)) VIRTUAL,
+    converted integer GENERATED ALWAYS AS (((orders > 0))::integer) VIRTUAL,
+    CONSTRAINT drawn_pkey PRIMARY KEY (experiment_id, contact_id)
+) WITH (fillfactor=80);
+CREATE INDEX drawn_of_contact ON drawn USING btree (contact_id);
+
 CREATE TABLE erased (
     hashed bytea NOT NULL,
     other uuid NOT NULL,
     at timestamp with time zone NOT NULL,
     CONSTRAINT erased_pkey PRIMARY KEY (hashed)
+);
+
+CREATE TABLE forecasts (
+    tenant text NOT NULL,
+    round timestamp with time zone NOT NULL,
+    model jsonb NOT NULL,
+    CONSTRAINT forecasts_pkey PRIMARY KEY (tenant)
+);
+
+CREATE TABLE habits (
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    hours double precision[] NOT NULL,
+    coming double precision[] NOT NULL,
+    CONSTRAINT habits_pkey PRIMARY KEY (tenant, channel)
+);
+
+CREATE TABLE hits (
+    contact_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    hit uuid NOT NULL,
+    message_id uuid NOT NULL,
+    kind text NOT NULL,
+    person boolean NOT NULL,
+    rules integer NOT NULL,
+    revision integer NOT NULL,
+    CONSTRAINT hits_pkey PRIMARY KEY (contact_id, at, hit)
 );
 
 CREATE TABLE messages (
@@ -75,31 +275,140 @@ CREATE TABLE messages (
     suppressed_at timestamp with time zone,
     expired_at timestamp with time zone,
     orders integer NOT NULL DEFAULT 0,
+    held_at timestamp with time zone,
+    complained_at timestamp with time zone,
+    unsubscribed_at timestamp with time zone,
+    bounced_at timestamp with time zone,
+    failed_reason text,
+    unknown_reason text,
+    suppressed_reason text,
+    expired_reason text,
+    held_reason text,
+    segments integer NOT NULL DEFAULT 0,
+    priced_at timestamp with time zone,
+    price numeric,
+    currency text,
+    replies integer NOT NULL DEFAULT 0,
+    opt_outs integer NOT NULL DEFAULT 0,
+    left_at timestamp with time zone GENERATED ALWAYS AS (LEAST(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at)) STORED,
+    arrived_at timestamp with time zone GENERATED ALWAYS AS (LEAST(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at)) VIRTUAL,
     period timestamp with time zone GENERATED ALWAYS AS (
 CASE
-    WHEN (cell_id IS NOT NULL) THEN date_bin('00:15:00'::interval, COALESCE(sent_at, LEAST(failed_at, unknown_at, suppressed_at, expired_at)), '2000-01-01 00:00:00+00'::timestamp with time zone)
+    WHEN (cell_id IS NOT NULL) THEN date_bin('00:15:00'::interval, COALESCE(LEAST(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at), LEAST(failed_at, unknown_at, suppressed_at, expired_at), held_at), '2000-01-01 00:00:00+00'::timestamp with time zone)
     ELSE NULL::timestamp with time zone
 END) VIRTUAL,
-    sent integer GENERATED ALWAYS AS (((sent_at IS NOT NULL))::integer) VIRTUAL,
-    delivered integer GENERATED ALWAYS AS (((delivered_at IS NOT NULL))::integer) VIRTUAL,
-    opened integer GENERATED ALWAYS AS (((opened_at IS NOT NULL))::integer) VIRTUAL,
+    dead boolean GENERATED ALWAYS AS (((failed_at IS NOT NULL) AND (COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NULL))) VIRTUAL,
+    sent integer GENERATED ALWAYS AS (((COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL))::integer) VIRTUAL,
+    delivered integer GENERATED ALWAYS AS ((((COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL) OR ((sent_at IS NOT NULL) AND (failed_at IS NULL) AND ((replies + opt_outs) > 0))))::integer) VIRTUAL,
+    opened integer GENERATED ALWAYS AS (((COALESCE(opened_at, read_at) IS NOT NULL))::integer) VIRTUAL,
     clicked integer GENERATED ALWAYS AS (((clicked_at IS NOT NULL))::integer) VIRTUAL,
-    converted integer GENERATED ALWAYS AS (((orders > 0))::integer) VIRTUAL,
-    opened_machine integer GENERATED ALWAYS AS ((((opened_machine_at IS NOT NULL) AND (sent_at IS NOT NULL)))::integer) VIRTUAL,
-    clicked_machine integer GENERATED ALWAYS AS ((((clicked_machine_at IS NOT NULL) AND (sent_at IS NOT NULL)))::integer) VIRTUAL,
-    failed integer GENERATED ALWAYS AS ((((failed_at IS NOT NULL) AND (delivered_at IS NULL)))::integer) VIRTUAL,
-    unknown integer GENERATED ALWAYS AS ((((unknown_at IS NOT NULL) AND (COALESCE(sent_at, failed_at) IS NULL)))::integer) VIRTUAL,
-    suppressed integer GENERATED ALWAYS AS ((((suppressed_at IS NOT NULL) AND (COALESCE(sent_at, failed_at, unknown_at) IS NULL)))::integer) VIRTUAL,
-    expired integer GENERATED ALWAYS AS ((((expired_at IS NOT NULL) AND (COALESCE(sent_at, failed_at, unknown_at, suppressed_at) IS NULL)))::integer) VIRTUAL,
+    replied integer GENERATED ALWAYS AS ((((replies > 0) AND ((COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL) OR ((sent_at IS NOT NULL) AND (failed_at IS NULL)))))::integer) VIRTUAL,
+    converted integer GENERATED ALWAYS AS ((((orders > 0) AND (COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL)))::integer) VIRTUAL,
+    opted_out integer GENERATED ALWAYS AS ((((COALESCE(unsubscribed_at, complained_at) IS NOT NULL) OR ((opt_outs > 0) AND ((COALESCE(delivered_at, read_at, opened_at, clicked_at) IS NOT NULL) OR ((sent_at IS NOT NULL) AND (failed_at IS NULL))))))::integer) VIRTUAL,
+    complained integer GENERATED ALWAYS AS (((complained_at IS NOT NULL))::integer) VIRTUAL,
+    opened_machine integer GENERATED ALWAYS AS ((((opened_machine_at IS NOT NULL) AND (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL)))::integer) VIRTUAL,
+    clicked_machine integer GENERATED ALWAYS AS ((((clicked_machine_at IS NOT NULL) AND (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL)))::integer) VIRTUAL,
+    units integer GENERATED ALWAYS AS (
+CASE
+    WHEN (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL) THEN segments
+    ELSE 0
+END) VIRTUAL,
+    failed integer GENERATED ALWAYS AS ((((failed_at IS NOT NULL) AND (COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NULL)))::integer) VIRTUAL,
+    bounced integer GENERATED ALWAYS AS ((((bounced_at IS NOT NULL) AND (sent_at IS NOT NULL) AND (COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NULL)))::integer) VIRTUAL,
+    unknown integer GENERATED ALWAYS AS ((((unknown_at IS NOT NULL) AND (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at, failed_at) IS NULL)))::integer) VIRTUAL,
+    suppressed integer GENERATED ALWAYS AS ((((suppressed_at IS NOT NULL) AND (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at, failed_at, unknown_at) IS NULL)))::integer) VIRTUAL,
+    expired integer GENERATED ALWAYS AS ((((expired_at IS NOT NULL) AND (COALESCE(sent_at, delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at, failed_at, unknown_at, suppressed_at) IS NULL)))::integer) VIRTUAL,
+    ended text GENERATED ALWAYS AS (
+CASE
+    WHEN (COALESCE(delivered_at, read_at, opened_at, clicked_at, complained_at, unsubscribed_at) IS NOT NULL) THEN NULL::text
+    WHEN (failed_at IS NOT NULL) THEN 'failed'::text
+    WHEN (sent_at IS NOT NULL) THEN NULL::text
+    WHEN (unknown_at IS NOT NULL) THEN 'unknown'::text
+    WHEN (suppressed_at IS NOT NULL) THEN 'suppressed'::text
+    WHEN (expired_at IS NOT NULL) THEN 'expired'::text
+    WHEN (held_at IS NOT NULL) THEN 'held'::text
+    ELSE NULL::text
+END) VIRTUAL,
+    why text GENERATED ALWAYS AS (
+CASE
+    WHEN (failed_at IS NOT NULL) THEN failed_reason
+    WHEN (unknown_at IS NOT NULL) THEN unknown_reason
+    WHEN (suppressed_at IS NOT NULL) THEN suppressed_reason
+    WHEN (expired_at IS NOT NULL) THEN expired_reason
+    ELSE held_reason
+END) VIRTUAL,
     CONSTRAINT messages_pkey PRIMARY KEY (message_id)
 ) WITH (fillfactor=60);
-CREATE INDEX messages_of_contact ON messages USING btree (contact_id);
+CREATE INDEX messages_of_contact ON messages USING btree (contact_id, left_at);
 
 CREATE TABLE migrations (
     name text NOT NULL,
     applied_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT migrations_pkey PRIMARY KEY (name)
 );
+
+CREATE TABLE money (
+    cell_id uuid NOT NULL,
+    period timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    orders bigint NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL DEFAULT 0,
+    cost numeric NOT NULL DEFAULT 0,
+    CONSTRAINT money_pkey PRIMARY KEY (cell_id, period, currency)
+) WITH (fillfactor=60);
+CREATE INDEX money_by_period ON money USING btree (period);
+
+CREATE TABLE money_broad (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    CONSTRAINT money_broad_pkey PRIMARY KEY (cell_id, day, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_broad_day_idx ON money_broad USING btree (day);
+
+CREATE TABLE money_days (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    CONSTRAINT money_days_pkey PRIMARY KEY (cell_id, day, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_days_by_day ON money_days USING btree (day);
+
+CREATE TABLE money_deltas (
+    sign smallint NOT NULL,
+    cell_id uuid NOT NULL,
+    period timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    orders bigint NOT NULL,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
+
+CREATE TABLE money_months (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    CONSTRAINT money_months_pkey PRIMARY KEY (cell_id, day, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_months_day_idx ON money_months USING btree (day);
+
+CREATE TABLE opt_outs (
+    contact_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    channel text NOT NULL,
+    told uuid,
+    message_id uuid,
+    CONSTRAINT opt_outs_pkey PRIMARY KEY (contact_id, at, channel)
+) WITH (fillfactor=90);
 
 CREATE TABLE orders (
     tenant text NOT NULL,
@@ -110,22 +419,133 @@ CREATE TABLE orders (
     currency text NOT NULL,
     message_id uuid,
     erased boolean NOT NULL DEFAULT false,
-    CONSTRAINT orders_pkey PRIMARY KEY (tenant, order_id)
+    goal text NOT NULL,
+    cell_id uuid,
+    period timestamp with time zone,
+    CONSTRAINT orders_pkey PRIMARY KEY (tenant, goal, order_id)
 ) WITH (fillfactor=80);
+CREATE INDEX orders_by_buyer ON orders USING btree (tenant, goal, contact_id);
 CREATE INDEX orders_by_contact ON orders USING btree (contact_id);
 
 CREATE TABLE people (
     cell_id uuid NOT NULL,
     contact_id uuid NOT NULL,
-    first_sent_at timestamp with time zone NOT NULL,
+    first_sent_at timestamp with time zone,
     delivered integer NOT NULL,
     opened integer NOT NULL,
     clicked integer NOT NULL,
-    orders integer NOT NULL,
+    replied integer NOT NULL,
+    converted integer NOT NULL,
+    opted_out integer NOT NULL,
     period timestamp with time zone GENERATED ALWAYS AS (date_bin('00:15:00'::interval, first_sent_at, '2000-01-01 00:00:00+00'::timestamp with time zone)) VIRTUAL,
-    sent integer GENERATED ALWAYS AS (1) VIRTUAL,
-    converted integer GENERATED ALWAYS AS (((orders > 0))::integer) VIRTUAL,
     CONSTRAINT people_pkey PRIMARY KEY (cell_id, contact_id)
+) WITH (fillfactor=60);
+
+CREATE TABLE reasons (
+    cell_id uuid NOT NULL,
+    period timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages bigint NOT NULL DEFAULT 0,
+    CONSTRAINT reasons_pkey PRIMARY KEY (cell_id, period, status, reason)
+) WITH (fillfactor=60);
+CREATE INDEX reasons_by_period ON reasons USING btree (period);
+
+CREATE TABLE reasons_broad (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    CONSTRAINT reasons_broad_pkey PRIMARY KEY (cell_id, day, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_broad_day_idx ON reasons_broad USING btree (day);
+
+CREATE TABLE reasons_days (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    CONSTRAINT reasons_days_pkey PRIMARY KEY (cell_id, day, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_days_by_day ON reasons_days USING btree (day);
+
+CREATE TABLE reasons_deltas (
+    sign smallint NOT NULL,
+    cell_id uuid NOT NULL,
+    period timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
+
+CREATE TABLE reasons_months (
+    cell_id uuid NOT NULL,
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    CONSTRAINT reasons_months_pkey PRIMARY KEY (cell_id, day, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_months_day_idx ON reasons_months USING btree (day);
+
+CREATE TABLE replies (
+    contact_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    reply_id uuid NOT NULL,
+    channel text NOT NULL,
+    message_id uuid,
+    CONSTRAINT replies_pkey PRIMARY KEY (contact_id, at, reply_id)
+) WITH (fillfactor=90);
+
+CREATE TABLE rolled_zones (
+    tenant text NOT NULL,
+    zone text NOT NULL,
+    CONSTRAINT rolled_zones_pkey PRIMARY KEY (tenant)
+);
+
+CREATE TABLE scores (
+    contact_id uuid NOT NULL,
+    tenant text NOT NULL,
+    fan integer NOT NULL,
+    silent integer NOT NULL,
+    best_hour integer,
+    best_hour_of text,
+    order_again double precision,
+    next_order_days double precision,
+    lifetime_value numeric,
+    currency text,
+    told_at timestamp with time zone NOT NULL,
+    CONSTRAINT scores_pkey PRIMARY KEY (contact_id)
+) WITH (fillfactor=80);
+
+CREATE TABLE scoring (
+    one boolean NOT NULL DEFAULT true,
+    round timestamp with time zone NOT NULL,
+    position uuid NOT NULL,
+    ended boolean NOT NULL,
+    CONSTRAINT scoring_one_check CHECK (one),
+    CONSTRAINT scoring_pkey PRIMARY KEY (one)
+);
+
+CREATE TABLE spenders (
+    cell_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL,
+    total numeric NOT NULL,
+    CONSTRAINT spenders_pkey PRIMARY KEY (cell_id, contact_id, currency)
+) WITH (fillfactor=80);
+
+CREATE TABLE spending (
+    design_id uuid NOT NULL,
+    variant text NOT NULL,
+    currency text NOT NULL,
+    people bigint NOT NULL,
+    total numeric NOT NULL,
+    squares numeric NOT NULL,
+    CONSTRAINT spending_pkey PRIMARY KEY (design_id, variant, currency)
 ) WITH (fillfactor=60);
 
 CREATE TABLE talk_counts (
@@ -165,6 +585,42 @@ CREATE TABLE talks (
     CONSTRAINT talks_pkey PRIMARY KEY (conversation_id)
 ) WITH (fillfactor=80);
 
+CREATE TABLE unowed (
+    tenant text NOT NULL,
+    goal text NOT NULL,
+    period timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    happened bigint NOT NULL DEFAULT 0,
+    value numeric NOT NULL DEFAULT 0,
+    CONSTRAINT unowed_pkey PRIMARY KEY (tenant, goal, period, currency)
+) WITH (fillfactor=60);
+
+CREATE TABLE worth (
+    cell_id uuid NOT NULL,
+    currency text NOT NULL,
+    people bigint NOT NULL DEFAULT 0,
+    total numeric NOT NULL DEFAULT 0,
+    squares numeric NOT NULL DEFAULT 0,
+    CONSTRAINT worth_pkey PRIMARY KEY (cell_id, currency)
+) WITH (fillfactor=60);
+
 -- Beside the tables:
+-- FUNCTION person_after(uuid)
+-- FUNCTION rolled_after()
+-- FUNCTION rolled_anew()
+-- FUNCTION rolled_before()
+-- FUNCTION rolled_both()
 -- FUNCTION talk_marks(talks)
 -- FUNCTION talk_step(interval)
+-- TRIGGER rolled_delete ON counters
+-- TRIGGER rolled_delete ON money
+-- TRIGGER rolled_delete ON reasons
+-- TRIGGER rolled_insert ON counters
+-- TRIGGER rolled_insert ON money
+-- TRIGGER rolled_insert ON reasons
+-- TRIGGER rolled_truncate ON counters
+-- TRIGGER rolled_truncate ON money
+-- TRIGGER rolled_truncate ON reasons
+-- TRIGGER rolled_update ON counters
+-- TRIGGER rolled_update ON money
+-- TRIGGER rolled_update ON reasons

@@ -92,6 +92,7 @@ class TenantEntry(_Entry):
     links: Annotated[str, AfterValidator(_base)] | None = None
     routing: dict[Channel, Strategy] = {}
     attribution: AttributionEntry = AttributionEntry()
+    scores: bool = True
 
 
 class CountriesEntry(_Entry):
@@ -183,6 +184,8 @@ class Tenant:
     routing: Mapping[Channel, Strategy] = field(default_factory=dict)
     """How an account is chosen of several for a channel: by their weights, which is the usual, or the cheapest."""
     attribution: Attribution = field(default_factory=Attribution)
+    scores: bool = True
+    """Whether its people are scored (docs/people.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +270,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
-    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told())
+    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told(), entry.scores)
 
 
 def public(directory: Path) -> Mapping[str, Account]:

@@ -111,6 +111,13 @@ class CustomerUpdated(Properties):
     tags: tuple[StrictStr, ...] | None = Field(None, description="Words about the person; replaces those that are known.")
 
 
+class Recommended(Properties):
+    """The person brought somebody along, or praised the brand in public. Counts for their score where it is a goal (docs/people.md)."""
+
+    code: StrictStr | None = Field(None, description="What the other one came with.")
+    url: Url | None = Field(None, description="Where the praise is.")
+
+
 class CustomerErased(Properties):
     """Everything about the person is to be forgotten: addresses, conversations, texts (decision 21). Not undone by anything."""
 
@@ -168,6 +175,7 @@ KNOWN: Mapping[str, type[Properties]] = MappingProxyType({
     "product.back_in_stock": BackInStock,
     "message.clicked": MessageClicked,
     "customer.updated": CustomerUpdated,
+    "customer.recommended": Recommended,
     "customer.data_requested": CustomerDataRequested,
     "customer.erased": CustomerErased,
     "customer.identified": Identified,

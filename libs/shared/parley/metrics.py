@@ -49,6 +49,7 @@ class Metrics:
     smpp_bound: Gauge = field(init=False)
     end_to_end_seconds: Histogram = field(init=False)
     campaign_rate: Gauge = field(init=False)
+    scores: Counter = field(init=False)
     timers: Counter = field(init=False)
     timer_lateness_seconds: Histogram = field(init=False)
     calls: Counter = field(init=False)
@@ -117,6 +118,7 @@ class Metrics:
             "campaign_rate": gauge(
                 "campaign_rate", "Rates of recent campaigns, people over delivered", ("tenant", "campaign", "channel", "variant", "rate")
             ),
+            "scores": counter("scores", "People whose scores moved by enough to be told", ()),
             "timers": counter("timers", "Timers of flows that were due and put on the bus", ()),
             "timer_lateness_seconds": histogram(
                 "timer_lateness_seconds", "How late the first timer of a page was published; a page has up to 500", (), LATENCY

@@ -6,8 +6,10 @@ from parley.service import Context, Parts, Service
 from parley.settings import SettingsError
 from parley_analytics import experiments_api, talks_api
 from parley_analytics.api import routes
+from parley_analytics.drawn import Drawn
 from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
+from parley_analytics.scoring import Scoring
 from parley_analytics.stage import Count
 from parley_analytics.talks_stage import Rezone, Talks, zones_of
 
@@ -19,10 +21,11 @@ async def build(context: Context) -> Parts:
         raise SettingsError(
             "PARLEY_SECRET must be set to a long random text, the same for all replicas: whoever is erased is known by a hash with it"
         )
+    rules = {name: one.attribution for name, one in context.config.tenants.items()}
     return Parts(
         routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context)],
-        stages=[Count.prepared(secret.encode(), {name: one.attribution for name, one in context.config.tenants.items()}), Talks.prepared(zones_of(context))],
-        workers=[Gauges(context), Forget(context), Rezone(context)],
+        stages=[Count.prepared(secret.encode(), rules), Drawn.prepared(secret.encode(), rules), Talks.prepared(zones_of(context))],
+        workers=[Gauges(context), Forget(context), Rezone(context), Scoring(context)],
     )
 
 
