@@ -2,16 +2,17 @@
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from hypothesis import strategies as st
 
-from parley_analytics.facts import Cell, cell_id
 from parley_analytics.query import DIMENSIONS
 from parley_analytics.rates import COUNTS
 
 NAMES = {"campaign": ["", "spring", "Spring sale", "autumn"], "channel": ["sms", "email"], "variant": ["", "a", "b"], "purpose": ["reply", "marketing"],
          "language": ["", "ko"], "flow": ["", "welcome"], "step": ["", "ask"]}  # fmt: skip
 FUNNEL = ("sent", "delivered", "opened", "clicked", "converted")
+QUARTER = timedelta(minutes=15)
 
 
 class Counted(NamedTuple):
@@ -22,31 +23,43 @@ class Counted(NamedTuple):
     period: datetime
     counts: dict[str, int]
 
+    @property
+    def cell(self) -> UUID:
+        return uuid5(NAMESPACE_OID, repr((self.tenant, self.names)))
+
 
 @st.composite
 def counters(draw, since: datetime, until: datetime) -> Counted:
     """A row of the time between two moments. What a rate is of is never less than its hits."""
     names = tuple(draw(st.sampled_from(NAMES[one])) for one in DIMENSIONS)
-    period = since + timedelta(minutes=15) * draw(st.integers(0, int((until - since) / timedelta(minutes=15)) - 1))
-    least = draw(st.integers(0, 3))
-    counts = dict.fromkeys(COUNTS, least)
+    period = since + QUARTER * draw(st.integers(0, int((until - since) / QUARTER) - 1))
+    counts = dict.fromkeys(COUNTS, draw(st.integers(0, 3)))
     for step in FUNNEL[: draw(st.integers(0, 3))]:
         counts[step] += 4
         counts["people_" + step] += 4
     return Counted(draw(st.sampled_from(["acme", "acme", "other"])), names, period, counts)
 
 
-async def written(pool, rows: list[Counted]) -> None:
-    """These rows, and no others."""
+async def cleared(pool) -> None:
+    await pool.execute("TRUNCATE cells, counters, money, reasons, unowed")
+
+
+async def counted(pool, rows: list[Counted]) -> None:
+    """Adds these rows to the counters, one by one."""
+    added = ", ".join(f"{name} = counters.{name} + excluded.{name}" for name in COUNTS)
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("TRUNCATE cells, counters")
         for row in rows:
-            cell = Cell(row.tenant, *row.names)
-            columns = ", ".join(Cell._fields)
-            values = ", ".join(f"${number + 2}" for number in range(len(cell)))
-            await connection.execute(f"INSERT INTO cells (cell_id, {columns}) VALUES ($1, {values}) ON CONFLICT DO NOTHING", cell_id(cell), *cell)
-            added = ", ".join(f"{name} = counters.{name} + excluded.{name}" for name in COUNTS)
+            await named(connection, row)
+            counts = ", ".join(str(row.counts[name]) for name in COUNTS)
             await connection.execute(
-                f"INSERT INTO counters (cell_id, period, {', '.join(COUNTS)}) VALUES ($1, $2, {', '.join(str(row.counts[name]) for name in COUNTS)})"
-                f" ON CONFLICT (cell_id, period) DO UPDATE SET {added}", cell_id(cell), row.period,
+                f"INSERT INTO counters (cell_id, period, {', '.join(COUNTS)}) VALUES ($1, $2, {counts}) ON CONFLICT (cell_id, period) DO UPDATE SET {added}",
+                row.cell, row.period,
             )  # fmt: skip
+
+
+async def named(connection, row) -> None:
+    """The cell of a row."""
+    columns, places = ", ".join(DIMENSIONS), ", ".join(f"${number + 3}" for number in range(len(DIMENSIONS)))
+    await connection.execute(
+        f"INSERT INTO cells (cell_id, tenant, {columns}) VALUES ($1, $2, {places}) ON CONFLICT DO NOTHING", row.cell, row.tenant, *row.names
+    )

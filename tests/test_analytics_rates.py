@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parley_analytics import query
 from parley_analytics.places import Place
 from parley_analytics.query import Query, Unclear
-from parley_analytics.rates import COUNTS, rates, wilson
+from parley_analytics.rates import COUNTS, RATES, RAW, rates, wilson
 
 NOW = datetime(2026, 11, 24, 9, 31, 7, tzinfo=UTC)
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -59,14 +59,14 @@ def test_a_count_that_cannot_be_is_refused():
 def test_rates_are_over_people_who_got_it():
     """Delivery is of messages; the others are of people, whatever the messages were."""
     counts = dict.fromkeys(COUNTS, 0) | {"sent": 40, "delivered": 30, "clicked": 29, "people_delivered": 20, "people_clicked": 5, "people_opened": 10}
-    found = {name: rate.value for name, rate in rates(counts).items()}
+    found = {name: rate and rate.value for name, rate in rates(counts).items()}
 
-    assert {"delivery": 0.75, "open": 0.5, "click": 0.25, "conversion": 0.0} == found
+    assert {"delivery": 0.75, "open": 0.5, "click": 0.25, "click_to_open": 0.5, "conversion": 0.0, "raw_click": 29 / 30}.items() <= found.items()
 
 
 def test_a_rate_of_nothing_is_none():
     """Nothing sent is not the same as nothing opened."""
-    assert {"delivery": None, "open": None, "click": None, "conversion": None} == rates(dict.fromkeys(COUNTS, 0))
+    assert dict.fromkeys((*RATES, *RAW)) == rates(dict.fromkeys(COUNTS, 0))
 
 
 def test_a_query_without_parameters_is_the_last_thirty_days():
@@ -95,7 +95,7 @@ def test_a_time_without_offset_is_the_tenants(text, moment):
     [
         (
             {"group_by": "campaign,colour"},
-            "`group_by` cannot be by 'colour'; known: campaign, channel, variant, purpose, separated by commas, or none.",
+            "`group_by` cannot be by 'colour'; known: campaign, channel, variant, purpose, language, flow, step, separated by commas, or none.",
         ),
         ({"group_by": ""}, "`group_by` cannot be by ''; known:"),
         ({"group_by": "sent); DROP TABLE cells"}, "`group_by` cannot be by"),
@@ -106,10 +106,12 @@ def test_a_time_without_offset_is_the_tenants(text, moment):
         ({"to": "9999-12-31T23:45-12:00"}, "`to` must lie between the years 2000 and 2100"),
         ({"from": "2026-11-24T09:05"}, "`from` must be on a quarter of an hour, such as 09:15, not '2026-11-24T09:05'"),
         ({"from": "2026-11-24", "to": "2026-11-24"}, "must be before `to`"),
-        ({"from": "2026-11-01", "bucket": "hour"}, "`from` and `to` may be 7 days apart at most here: take a longer `bucket`, or a later `from`."),
+        ({"from": "2026-11-01", "bucket": "hour"}, "`from` and `to` may be 2 days apart at most here: take a longer `bucket`, or a later `from`."),
         ({"group_by": "campaign,channel,variant,purpose"}, "`group_by` can be by 3 dimensions at most, not 4: take the rest as filters"),
         ({"bucket": "minute"}, "`bucket` cannot be 'minute'; known: hour, day, week, month."),
         ({"order": "-colour"}, "`order` cannot be '-colour': it is a count, a rate, or one of `group_by`;"),
+        ({"from": "2026-11-01", "bucket": "hour", "group_by": "channel"}, "`from` and `to` may be 7 days apart at most here"),
+        ({"bucket": "hour", "limit": "100"}, "`limit` must be a number from 1 to 40 for so many buckets, not '100'."),
         ({"limit": "0"}, "`limit` must be a number from 1 to 1000, not '0'."),
         ({"campaign": "a\0"}, "`campaign` must be a text of at most 200 characters, all of them printable."),
         ({"after": "W10"}, "`after` must be what `next` of the page before said, with all other parameters as they were."),

@@ -15,11 +15,11 @@ from parley_analytics import query
 from parley_analytics.query import DIMENSIONS, Query
 from parley_analytics.rates import COUNTS, RATES
 from parley_analytics.reports import report
+from parley_analytics.rolling import align, fold
 from tests.conftest import created
-from tests.counting import Counted, counters, written
+from tests.counting import QUARTER, Counted, cleared, counted, counters
 
 pytestmark = pytest.mark.stack
-QUARTER = timedelta(minutes=15)
 NEW_YORK, SEOUL = ZoneInfo("America/New_York"), ZoneInfo("Asia/Seoul")
 SINCE, UNTIL = datetime(2026, 10, 31, 4, tzinfo=UTC), datetime(2026, 11, 3, 5, tzinfo=UTC)
 """Three days of New York; in the second night the clocks go back, so it has 25 hours."""
@@ -60,21 +60,28 @@ def naive(rows: list[Counted], asked: Query) -> dict[tuple, Counter]:
     return found
 
 
-def reported(tables, rows, *asked: Query):
-    """The reports of these rows."""
-    runner, pool = tables
+deeds = st.lists(st.sampled_from([*(f"align {zone}" for zone in (NEW_YORK, SEOUL)), "fold", "fold", "count", "count"]), max_size=6)
+"""What becomes of the counters before a report: `count` counts some more rows."""
 
-    async def main():
-        await written(pool, rows)
-        return [await report(pool, "acme", one) for one in asked]
 
-    return runner.run(main())
+async def lived(pool, rows: list[Counted], does: list[str]) -> None:
+    """Counts these rows, while their sums are made and followed, or not."""
+    await cleared(pool)
+    shares = 1 + does.count("count")
+    await counted(pool, rows[::shares])
+    for number, deed in enumerate(does):
+        if deed == "count":
+            await counted(pool, rows[1 + does[:number].count("count") :: shares])
+        elif deed == "fold":
+            await fold(pool)
+        else:
+            await align(pool, {"acme": deed.removeprefix("align "), "other": "UTC"})
 
 
 queries = st.builds(
     Query,
     group_by=st.lists(st.sampled_from(DIMENSIONS), max_size=3, unique=True).map(tuple),
-    since=st.sampled_from([SINCE, SINCE + QUARTER, SINCE + timedelta(hours=30)]),
+    since=st.sampled_from([SINCE, SINCE + QUARTER, SINCE + timedelta(hours=30), SINCE - timedelta(days=20), SINCE - timedelta(days=40)]),
     until=st.sampled_from([UNTIL, UNTIL - QUARTER, UNTIL - timedelta(hours=20)]),
     zone=st.sampled_from([NEW_YORK, SEOUL]),
     bucket=st.sampled_from([None, "hour", "day", "week", "month"]),
@@ -84,12 +91,18 @@ queries = st.builds(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(counters(SINCE - timedelta(hours=2), UNTIL + timedelta(hours=2)), max_size=40), queries)
-def test_a_report_is_the_sum_of_its_counters(tables, rows, asked):
-    """By any dimensions and buckets, in any zone, also in the night in which the clocks change."""
-    (found,) = reported(tables, rows, asked)
+@given(st.lists(counters(SINCE - timedelta(days=30), UNTIL + timedelta(hours=2)), max_size=40), queries, deeds)
+def test_a_report_is_the_sum_of_its_counters(tables, rows, asked, does):
+    """By any dimensions and buckets, in any zone, also in the night in which the clocks change; wherever it is read from."""
+    runner, pool = tables
+
+    async def main():
+        await lived(pool, rows, does)
+        return await report(pool, "acme", asked)
+
+    found = runner.run(main())
     lines = {(tuple(one.names.values()), one.bucket): Counter({name: n for name, n in one.counts.items() if n}) for one in found.lines}
-    expected = {key: +counts for key, counts in naive(rows, asked).items()} or ({} if asked.group_by or asked.bucket else {((), None): Counter()})
+    expected = {key: +counts for key, counts in naive(rows, asked).items() if +counts}
 
     assert expected == lines
     assert sum(expected.values(), Counter()) == Counter({name: n for name, n in found.totals.counts.items() if n})
@@ -99,15 +112,15 @@ def test_a_report_is_the_sum_of_its_counters(tables, rows, asked):
 @given(
     st.lists(counters(SINCE, UNTIL), max_size=30),
     st.sampled_from(["campaign", "-variant", *("-" + name for name in (*COUNTS, *RATES)), *COUNTS, *RATES]),
-    st.integers(1, 4), st.sampled_from([None, "day"]),
+    st.integers(1, 4), st.sampled_from([None, "day"]), deeds,
 )  # fmt: skip
-def test_pages_are_the_whole_list_cut(tables, rows, order, size, bucket):
+def test_pages_are_the_whole_list_cut(tables, rows, order, size, bucket, does):
     """Page behind page gives every group once, in the order of the list that has them all, whatever it is ordered by."""
     runner, pool = tables
     asked = Query(("campaign", "variant"), SINCE, UNTIL, NEW_YORK, bucket, order=order, limit=1000)
 
     async def main():
-        await written(pool, rows)
+        await lived(pool, rows, does)
         whole, found, small = await report(pool, "acme", asked), [], replace(asked, limit=size)
         while small:
             page = await report(pool, "acme", small)

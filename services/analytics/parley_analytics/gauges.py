@@ -11,7 +11,7 @@ import structlog
 
 from parley.database import OUTSIDE
 from parley.service import Context
-from parley_analytics.rates import rates
+from parley_analytics.rates import COUNTS, rates
 from parley_analytics.selecting import sums
 from parley_analytics.stage import statement
 
@@ -33,7 +33,7 @@ class Gauges:
     """The worker that keeps `parley_campaign_rate`."""
 
     context: Context
-    sql: str = field(default_factory=lambda: statement("recent").format(counts=sums()))
+    sql: str = field(default_factory=lambda: statement("recent").format(counts=sums(COUNTS)))
     shown: set[Labels] = field(default_factory=set)
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -12,15 +12,23 @@ from parley_analytics.places import Lost, Place
 from parley_analytics.rates import COUNTS, RATES
 
 GREENWICH = ZoneInfo("UTC")
-DIMENSIONS = ("campaign", "channel", "variant", "purpose")
+DIMENSIONS = ("campaign", "channel", "variant", "purpose", "language", "flow", "step")
 BY = ("campaign", "channel", "variant")
 MOST = 3
 """Dimensions that a query is by."""
 NONE = "none"
 """As `group_by`: all in one. As a filter: what has none, such as replies, which belong to no campaign."""
 BUCKETS = ("hour", "day", "week", "month")
-LONGEST = {"hour": timedelta(days=7), "day": timedelta(days=100), "week": timedelta(days=371), "month": timedelta(days=3660)}
-"""How far apart `from` and `to` may be: nobody reads more points, and an answer stays small."""
+LONGEST = {"hour": timedelta(days=7), "day": timedelta(days=371), "week": timedelta(days=1830), "month": timedelta(days=3660)}
+"""How far apart `from` and `to` may be: nobody reads more points."""
+BROAD = ("channel", "purpose", "language")
+"""The dimensions of few values: over longer times, rates are kept by them, and by campaign."""
+SHORTER = LONGEST | {"hour": timedelta(days=2), "day": timedelta(days=62), "week": timedelta(days=100)}
+"""The same by, or only of, anything else, where no campaign is named: more would have to be read than an answer may take."""
+LINES = 2000
+"""Lines of a page at most: groups times buckets."""
+LEAST = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "week": timedelta(days=6), "month": timedelta(days=28)}
+"""How long a bucket is at least."""
 SPAN = timedelta(days=30)
 """How far back a query goes that does not say."""
 PERIOD = timedelta(minutes=15)
@@ -73,13 +81,14 @@ def read(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Query:
     if after is not None:
         parameters = {**between(after), **parameters}
     group_by, bucket = _dimensions(parameters.get("group_by", ",".join(BY))), _bucket(parameters.get("bucket"))
-    since, until = span(parameters, zone, now, LONGEST[bucket or "month"])
+    longest = LONGEST if "campaign" in parameters or _broad(parameters, group_by) else SHORTER
+    since, until = span(parameters, zone, now, longest[bucket or "month"])
     asked = Query(
         group_by, since, until, zone, bucket,
         where=tuple((name, "" if parameters[name] == NONE else text(parameters, name)) for name in DIMENSIONS if name in parameters),
         search=text(parameters, "search"),
         order=order(parameters.get("order", "-sent"), group_by),
-        limit=limit(parameters),
+        limit=limit(parameters, buckets(bucket, since, until)),
     )  # fmt: skip
     return asked if after is None else behind(asked, after)
 
@@ -148,12 +157,23 @@ def order(given: str, group_by: tuple[str, ...]) -> str:
     return given
 
 
-def limit(parameters: Mapping[str, str]) -> int:
-    """Groups of a page. Raises `Unclear`."""
-    given = parameters.get("limit", str(PAGE))
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= LARGEST):
-        raise Unclear(f"`limit` must be a number from 1 to {LARGEST}, not {given[:50]!r}.")
+def limit(parameters: Mapping[str, str], lines: int = 1) -> int:
+    """Groups of a page, of so many lines each. Raises `Unclear`."""
+    most = max(1, min(LARGEST, LINES // lines))
+    given = parameters.get("limit", str(min(PAGE, most)))
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= most):
+        raise Unclear(f"`limit` must be a number from 1 to {most}{' for so many buckets' if most < LARGEST else ''}, not {given[:50]!r}.")
     return int(given)
+
+
+def buckets(bucket: str | None, since: datetime, until: datetime) -> int:
+    """How many buckets there are at most."""
+    return 1 if bucket is None else (until - since) // LEAST[bucket] + 2
+
+
+def _broad(parameters: Mapping[str, str], group_by: tuple[str, ...]) -> bool:
+    """Whether only dimensions of few values are asked about."""
+    return {*group_by, *(name for name in (*DIMENSIONS, "search") if name in parameters)} <= set(BROAD)
 
 
 def _dimensions(given: str) -> tuple[str, ...]:
