@@ -8,6 +8,7 @@ from parley_analytics import experiments_api, talks_api
 from parley_analytics.api import routes
 from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
+from parley_analytics.rolling import Rolling
 from parley_analytics.scoring import Scoring
 from parley_analytics.stage import Count
 from parley_analytics.talks_stage import Rezone, Talks, zones_of
@@ -24,7 +25,7 @@ async def build(context: Context) -> Parts:
     return Parts(
         routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context)],
         stages=[Count.prepared(secret.encode(), rules), Talks.prepared(zones_of(context))],
-        workers=[Gauges(context), Forget(context), Rezone(context), Scoring(context)],
+        workers=[Gauges(context), Forget(context), Rezone(context), Rolling(context), Scoring(context)],
     )
 
 
