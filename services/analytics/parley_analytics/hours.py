@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, tzinfo
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from parley_analytics.scores import Whose, faded
 
 HALF = 180.0
 """Days in which an act comes to count half for the hour."""
-SPREAD = (0.25, 0.5, 0.25)
-"""How an act is spread over the hour before, its own, and the one after."""
+BESIDE, OWN = 0.25, 0.5
+"""How much of an act counts for the hour before and for the one after, and for its own."""
 OF_TENANT, OF_SEGMENT, OF_CONTACT = 24.0, 50.0, 6.0
 """How many acts what is known before weighs as much as: for a tenant, a segment, a person."""
 MANY = 100.0
@@ -70,15 +71,21 @@ def together(one: Hours, other: Hours) -> Hours:
 
 def expected(own: Hours, before: Hours, weight: float) -> Hours:
     """The share of acts expected of each hour, by what was seen and what is known before."""
-    seen = tuple(sum(part * own[(hour + place - 1) % 24] for place, part in enumerate(SPREAD)) for hour in range(24))
-    total = sum(seen) + weight
-    return tuple((one + weight * share) / total for one, share in zip(seen, before, strict=True))
+    total = sum(own) + weight
+    sides = zip(own[-1:] + own[:-1], own, own[1:] + own[:1], before, strict=True)
+    return tuple((BESIDE * (last + following) + OWN * one + weight * share) / total for last, one, following, share in sides)
+
+
+@lru_cache(maxsize=1000)
+def expected_of_many(segment: Hours, tenant: Hours) -> tuple[Hours, Hours]:
+    """What is expected of a segment's people, and of the tenant's: the same for all of them."""
+    of_tenant = expected(tenant, ALIKE, OF_TENANT)
+    return expected(segment, of_tenant, OF_SEGMENT), of_tenant
 
 
 def best(own: Hours, segment: Hours, tenant: Hours, allowed: Collection[int], told: int | None = None) -> Best | None:
     """The best of the hours in which a message may come, by the person's acts, else their segment's, else the tenant's; None while there are too few."""
-    of_tenant = expected(tenant, ALIKE, OF_TENANT)
-    of_segment = expected(segment, of_tenant, OF_SEGMENT)
+    of_segment, of_tenant = expected_of_many(segment, tenant)
     if sum(own) >= FEW:
         return _best(expected(own, of_segment, OF_CONTACT), "contact", allowed, told)
     if sum(segment) >= MANY:

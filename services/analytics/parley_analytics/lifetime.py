@@ -7,6 +7,7 @@ by how much people differ (Bühlmann's credibility, which has the form of a gamm
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -117,8 +118,8 @@ def alive(model: Buying, one: Bought) -> float:
     """The probability that the buyer has not stopped. Not for people to see: see `again`."""
     if one.again == 0:
         return 1.0  # nobody stops before their second order: those who never come again have a low rate
-    odds = np.log(model.a) - np.log(model.b + one.again - 1) + (model.r + one.again) * np.log((model.alpha + one.age) / (model.alpha + one.recency))
-    return float(1 / (1 + np.exp(np.clip(odds, -700, 700))))
+    odds = math.log(model.a / (model.b + one.again - 1)) + (model.r + one.again) * math.log((model.alpha + one.age) / (model.alpha + one.recency))
+    return 1 / (1 + math.exp(min(700.0, odds)))
 
 
 def orders(model: Buying, one: Bought, days: float = AHEAD) -> float:

@@ -32,7 +32,7 @@ from parley_analytics.stage import ERASING
 
 ROUND = timedelta(hours=1)
 """From the beginning of a round to that of the next; where a round takes longer, the next follows it at once."""
-CHUNK = 500
+CHUNK = 200
 """People of a chunk: also the events that are published at once, at most."""
 REST = 3.0
 """How much longer than a chunk the rest after it is: so scoring takes a quarter of a processor at most."""
