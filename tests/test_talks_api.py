@@ -167,6 +167,20 @@ def test_what_the_bot_answers_alone_names_its_channel_and_flow(tmp_path):
     assert ("sms", "hours", ["opened_at", "answered_at"]) == (talk.said["channel"].said, talk.said["flow"].said, happened(talk))
 
 
+@pytest.mark.parametrize("scale, told_of", [("", [4]), ("    min: 0\n    max: 5\n", []), ("    max: 10\n", [])])
+def test_points_of_five_are_a_rating(tmp_path, scale, told_of):
+    """On another scale the answer is the flow's alone."""
+    asking = (
+        "start: {keywords: {en: [rate]}}\nsteps:\n  - ask: score\n    type: rating\n" + scale + "    say: {ko: 점수를 주세요., en: Please rate us.}\n"
+    )
+    stage = Stage(book(tmp_path, rating=asking))
+    stage.says("rate")
+    stage.says("4")
+    found = [one.score for one in stage.of(ConversationChanged) if one.change == "rated"]
+
+    assert told_of == found
+
+
 def test_a_person_resolves_and_an_erasure_does_not(tmp_path):
     """Both end the conversation; the router says by whom."""
     ended = {}

@@ -93,9 +93,14 @@ def _within(value: Decimal, least: float | None, most: float | None) -> bool:
     return (least is None or value >= Decimal(str(least))) and (most is None or value <= Decimal(str(most)))
 
 
+def scale(step: Ask) -> tuple[float, float]:
+    """The least and the most points of a rating."""
+    return step.min if step.min is not None else WORST, step.max if step.max is not None else BEST
+
+
 def _rating(step: Ask, text: str) -> str | None:
     """Whole points between the least and the most: in digits, in words, as stars, `4/5`; from 1 to 5 also by what is thought of it."""
-    least, most = step.min if step.min is not None else WORST, step.max if step.max is not None else BEST
+    least, most = scale(step)
     value = _points(text.casefold(), int(most), judged=(least, most) == (WORST, BEST)) if len(text) <= SENTENCE else None
     return written(value) if value is not None and value == value.to_integral_value() and _within(value, least, most) else None
 

@@ -10,7 +10,7 @@ from parley.contracts import ContactDrawn, Content, GoalChanged, Proof, Purpose
 from parley_router.engine import state_after
 from parley_router.state import Position, Watched
 from parley_router.turn import Turn
-from parley_router.walk import CARE, SAID_KEPT, Agreed, Drew, Effect, Escalated, Failed, Left, Said, Walk
+from parley_router.walk import CARE, SAID_KEPT, Agreed, Drew, Effect, Escalated, Failed, Left, Rated, Said, Walk
 
 RUNS = 20
 """Flows of one contact that wait for something at once, at most."""
@@ -64,6 +64,9 @@ def _apply(turn: Turn, effect: Effect, said: list[UUID]) -> None:
             _watch(turn, effect)
         case Drew():
             _drew(turn, effect)
+        case Rated():
+            if turn.state.conversation is not None:
+                turn.changed("rated", at=turn.at, flow=effect.flow, score=effect.score)
         case Left():
             turn.request(Content(text=turn.words("left")), Purpose.REPLY)
         case _:

@@ -7,12 +7,12 @@ from typing import assert_never
 
 from parley.templates import Unfilled
 from parley_router import daytime
-from parley_router.answers import fitting
+from parley_router.answers import BEST, WORST, fitting, scale
 from parley_router.conditions import holds
 from parley_router.saying import KEPT, cards_of, rendered, told
 from parley_router.state import Frame, Watched
 from parley_router.steps import Ask, Booked, Branch, Call, Consent, Do, End, Escalate, Go, Goal, Recommend, Reply, Say, Set, Split, Tagged, Wait
-from parley_router.walk import Agreed, Drew, Escalated, Left, Walk, drawn, entered
+from parley_router.walk import Agreed, Drew, Escalated, Left, Rated, Walk, drawn, entered
 from parley_router.wanting import ask_outside
 
 MAX_STEPS = 50
@@ -214,8 +214,10 @@ def _leads(step: Ask, value: str, way: str) -> tuple[str | None, str]:
 
 
 def answered(walk: Walk, step: Ask, value: str) -> Walk:
-    """Goes on with the answer."""
+    """Goes on with the answer. Points of five are a rating, whatever was asked for; on any other scale nobody could add them up."""
     keep(walk, step, value)
+    if step.type == "rating" and scale(step) == (WORST, BEST):
+        walk.effects.append(Rated(walk.flow.flow, int(value)))
     go(walk, *_leads(step, value, "answer"))
     return walked(walk)
 

@@ -80,12 +80,13 @@ class Turn:
 
     def changed(
         self,
-        change: Literal["opened", "answered", "escalated", "replied", "resolved"],
+        change: Literal["opened", "answered", "escalated", "replied", "resolved", "rated"],
         *,
         at: datetime | None = None,
         team: str | None = None,
         agent: str | None = None,
         flow: str | None = None,
+        score: int | None = None,
     ) -> None:
         """Tells that the conversation, which there is, came a step further: now, or `at`."""
         assert self.state.conversation is not None
@@ -98,7 +99,8 @@ class Turn:
                 agent=agent,
                 flow=flow,
                 channel=self.state.channel,
-                by="person" if agent is not None else None if change == "opened" else "bot",
+                by="person" if agent is not None else None if change in ("opened", "rated") else "bot",
+                score=score,
                 at=at or self.now,
             )
         )

@@ -110,9 +110,17 @@ class Drew:
     step: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The customer gave so many points of five."""
+
+    flow: str
+    score: int
+
+
 Passed: TypeAlias = tuple[str, int, int, str]
 """A flow, its version and a step that was taken, by its place; and the way out of it, empty for having come there. Ways by `tools.edges`."""
-Effect: TypeAlias = Said | Agreed | Escalated | Failed | Watched | Left | Drew
+Effect: TypeAlias = Said | Agreed | Escalated | Failed | Watched | Left | Drew | Rated
 
 
 @dataclass(slots=True)
