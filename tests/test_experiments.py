@@ -9,22 +9,25 @@ import httpx
 import numpy as np
 import orjson
 import pytest
+import ville
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley import config, web
 from parley.bus import Bus
-from parley.contracts import DeliveryChanged, EngagementRecorded
+from parley.contracts import ContactDrawn, CustomerActed, DeliveryChanged, EngagementRecorded
 from parley.metrics import Metrics
 from parley.service import Context
 from parley_analytics import experiments_api
 from parley_analytics.experiments import Arm, Design, Pair, Unfit, Verdict, compare, plan, read
-from parley_analytics.experiments_api import foreseen, understood
+from parley_analytics.experiments_query import Asked, foreseen, understood
+from parley_analytics.experiments_told import told
 from parley_analytics.query import Unclear
-from parley_analytics.sequences import ALPHA, Interval, Moments, share
+from parley_analytics.samples import Group, Row, Sample, Spent, chosen, sampled
+from parley_analytics.sequences import ALPHA, TUNED, Interval, Moments, share
 from parley_analytics.verdicts import english, korean
 from tests.ingesting import NOW, OTHER_KEY, write_accounts
-from tests.test_analytics_count import apply, event, tables
+from tests.test_drawn import apply, event, tables
 
 __all__ = ["tables"]
 POINT = Design(smallest=0.01)
@@ -286,8 +289,11 @@ def test_an_interval_above_zero_never_looks_like_nothing(low, width):
 @pytest.mark.parametrize(
     "parameters, sentence",
     [
-        ({"from": "2026-11-24"}, "There is no parameter `from`; known: metric, difference, weights, control, holdout."),
-        ({"metric": "luck"}, "`metric` cannot be 'luck'; known: conversion, click, open."),
+        ({"from": "2026-11-24"}, "There is no parameter `from`; known: metric, currency, difference, weights, control, holdout, split, people."),
+        ({"metric": "luck"}, "`metric` cannot be 'luck'; known: conversion, click, open, reply, revenue."),
+        ({"people": "all"}, "`people` cannot be 'all'; known: drawn, sent."),
+        ({"metric": "revenue"}, "`difference` is missing: which difference of revenue per person matters to you, in its currency?"),
+        ({"currency": "KRW"}, "`currency` means something for `metric=revenue` alone; here it is conversion."),
         ({"difference": "0"}, "`difference` must be a number from 0.000001 to 1, not '0'."),
         ({"difference": "nan"}, "`difference` must be a number from 0.000001 to 1, not 'nan'."),
         ({"weights": "A:1"}, "`weights` must name two to 10 variants, each once, such as A:2,B:1, not 'A:1'."),
@@ -303,7 +309,7 @@ def test_a_parameter_that_cannot_be_used_is_explained(parameters, sentence):
     assert sentence in str(error.value)
 
 
-@given(st.dictionaries(st.sampled_from(["metric", "difference", "weights", "control"]), st.text(), max_size=3))
+@given(st.dictionaries(st.sampled_from(["metric", "difference", "weights", "control", "people", "currency", "split"]), st.text(), max_size=3))
 def test_any_parameters_are_a_question_or_a_sentence(parameters):
     """Nothing that stands in an address breaks the service."""
     with contextlib.suppress(Unclear):
@@ -326,6 +332,143 @@ def test_a_plan_without_what_it_needs_is_explained(parameters, sentence):
         foreseen(parameters)
 
     assert sentence in str(error.value)
+
+
+# --- who is counted ----------------------------------------------------------------------------------------------------------------------------
+
+
+def row(variant: str, people: int, experiment: str = "offer", number: int = 1, day: int = 1, **more) -> Row:
+    """People of a variant who were drawn by one design of an experiment, the last of them on this day of November."""
+    latest = NOW.replace(day=day)
+    group = Group(variant, people, **{"opened": 0, "clicked": 0, "replied": 0, "converted": 0} | more, lately=people, since=latest)
+    return Row(UUID(int=number), experiment, {"A": 1, "B": number}, None, latest, group)
+
+
+def test_other_weights_are_another_experiment():
+    """The people who were drawn by the newest ones are compared, the others only told of."""
+    found = sampled(chosen([row("A", 70), row("A", 5, number=2, day=2), row("B", 9, number=2, day=2), row("B", 60)], None), {})
+
+    assert (["A", "B"], [5, 9]) == ([one.variant for one in found.groups], [one.people for one in found.groups])
+    assert ({"A": 1, "B": 2}, 130) == (found.weights, found.earlier)
+
+
+@pytest.mark.parametrize(
+    "split, sentence",
+    [
+        (None, "`split` is missing: people of this campaign were drawn for offer, tone; which of them is meant?"),
+        ("colour", "`split` cannot be 'colour'; people of this campaign were drawn for offer, tone."),
+    ],
+)
+def test_of_several_experiments_of_a_campaign_one_must_be_named(split, sentence):
+    """Variants of different ones are not set against each other."""
+    with pytest.raises(Unclear) as error:
+        chosen([row("A", 7), row("warm", 7, "tone", 3)], split)
+
+    assert sentence == str(error.value)
+    assert ["warm"] == [one.group.variant for one in chosen([row("A", 7), row("warm", 7, "tone", 3)], "tone")]
+
+
+def drawn(people: tuple[int, int], hits: tuple[int, int] = (0, 0), spent=None, weights=None, holdout=None) -> Sample:
+    """A and B as they were drawn in the last day."""
+    groups = [
+        Group(name, count, opened=0, clicked=0, replied=0, converted=done, lately=count, since=NOW - timedelta(days=1))
+        for name, count, done in zip("AB", people, hits, strict=True)
+    ]
+    return Sample("drawn", groups, spent or {}, "offer", weights or {"A": 1, "B": 1}, holdout)
+
+
+def test_the_split_is_held_against_the_weights_by_which_people_were_drawn():
+    """Nobody has to say them again; whoever does is believed."""
+    one = told(drawn((1000, 2000), weights={"A": 1, "B": 2}), Asked(), NOW)
+    other = told(drawn((1000, 2000), weights={"A": 1, "B": 2}), Asked(weights={"A": 1.0, "B": 1.0}), NOW)
+
+    assert (True, False, {"A": 1 / 3, "B": 2 / 3}) == (one["split"]["trusted"], one["split"]["assumed"], one["split"]["expected"])
+    assert not other["split"]["trusted"]
+
+
+def test_who_is_left_alone_is_told_by_the_draws():
+    """The lift over them needs no parameter."""
+    found = told(drawn((5000, 5000), (200, 400), holdout="A"), Asked(), NOW)
+
+    assert ("A", "all", "A", 200.0) == (
+        found["holdout"],
+        *(found["lift"][name] for name in ("variant", "against")),
+        found["lift"]["incremental"]["difference"],
+    )
+    assert ("better", "B") == (found["verdict"]["kind"], found["verdict"]["winner"])
+
+
+SPENDING = {"KRW": {"A": Spent(5e6, 1.5e10), "B": Spent(8e6, 2e10)}}
+
+
+def test_revenue_per_person_has_a_verdict():
+    """With the currency in its sentence; the interval of one mean is for one look."""
+    found = told(drawn((10_000, 10_000), spent=SPENDING), Asked("revenue", 10), NOW)
+
+    assert ("KRW", [("A", 5e6), ("B", 8e6)]) == (found["currency"], [(one["variant"], one["revenue"]) for one in found["variants"]])
+    assert [500.0, 800.0] == [one["mean"]["value"] for one in found["variants"]]
+    assert ("better", "B is better than A by KRW 251 to 349 per person; safe to stop.") == (found["verdict"]["kind"], found["verdict"]["en"])
+
+
+def test_money_of_several_currencies_is_not_added_up():
+    """Whoever asks says which; who has spent none of it has spent nothing."""
+    several = drawn((10_000, 10_000), spent={**SPENDING, "": {"A": Spent(10, 100)}})
+    with pytest.raises(Unclear) as error:
+        told(several, Asked("revenue", 10), NOW)
+
+    assert "`currency` is missing: people spent in ¤, KRW; which of them is compared?" == str(error.value)
+    assert [10, 0] == [one["revenue"] for one in told(several, Asked("revenue", 10, "¤"), NOW)["variants"]]
+
+
+def test_money_is_compared_as_ville_does():
+    """From sums and squares alone, in a balanced experiment, its interval of the same people differs in the third digit only."""
+    dice = np.random.default_rng(23)
+    treated = np.arange(40_000) % 2
+    each = np.where(dice.random(40_000) < 0.1, dice.lognormal(3, 0.5, 40_000), 0)
+    theirs = ville.AsymptoticABTest(t_opt=4 * TUNED).fit(each, treated)
+    sums = {name: Spent(each[treated == side].sum(), (each[treated == side] ** 2).sum()) for side, name in enumerate("AB")}
+    ours = told(drawn((20_000, 20_000), spent={"KRW": sums}), Asked("revenue", 1.0), NOW)["comparisons"][0]
+
+    assert [pytest.approx(end, abs=0.01) for end in theirs.interval()] == [ours["low"], ours["high"]]
+
+
+def looked_at(figures: np.ndarray, people: np.ndarray, asked: Asked) -> float:
+    """The share of experiments in which somebody is ever called better, of arrays by experiment, look and variant (and sum and sum of squares)."""
+    return float(
+        np.mean([any(named_better(*look, asked) for look in zip(*one, strict=True)) for one in zip(people.tolist(), figures.tolist(), strict=True)])
+    )
+
+
+def named_better(people: list[int], figures: list, asked: Asked) -> bool:
+    if asked.metric == "revenue":
+        one = drawn(tuple(people), spent={"KRW": dict(zip("AB", (Spent(*each) for each in figures), strict=True))})
+    else:
+        one = drawn(tuple(people), tuple(figures))
+    return told(one, asked, NOW)["verdict"]["kind"] == "better"
+
+
+def test_alike_variants_seldom_have_a_winner_as_the_api_reads_them():
+    """Of 1,000 experiments without a difference, 4 % and 4 % of 20,000 people, looked at after each of 20 batches, at most 5 % ever name one."""
+    dice = np.random.default_rng(21)
+    came = dice.multinomial(1000, [0.5, 0.5], (1000, 20))
+
+    assert looked_at(dice.binomial(came, 0.04).cumsum(1), came.cumsum(1), Asked()) <= ALPHA
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.2], ids=["even", "a few buy much"])
+def test_alike_variants_seldom_have_a_winner_in_money(spread):
+    """The same where 4 % spend amounts of a log-normal distribution, whose largest are many times the usual one."""
+    dice = np.random.default_rng(22)
+    came = dice.multinomial(1000, [0.5, 0.5], (1000, 20))
+    spent = [[spent_by(dice, dice.binomial(count, 0.04), spread) for count in look] for look in came.reshape(-1, 2)]
+    sums = np.array(spent).reshape(1000, 20, 2, 2).cumsum(1)
+
+    assert looked_at(sums, came.cumsum(1), Asked("revenue", 1.0)) <= ALPHA
+
+
+def spent_by(dice: np.random.Generator, buyers: int, spread: float) -> tuple[float, float]:
+    each = dice.lognormal(3, spread, buyers)
+    return each.sum(), (each**2).sum()
 
 
 # --- over HTTP ---------------------------------------------------------------------------------------------------------------------------------
@@ -407,6 +550,60 @@ def test_lift_is_told_in_people(ask):
     assert 0 < lift["incremental"]["low"] < 40 < lift["incremental"]["high"]
 
 
+def came(number: int, variant: str):
+    """Person `number` was drawn, three days ago."""
+    data = ContactDrawn(
+        contact_id=uuid5(SPACE, str(number)), experiment="offer", campaign="spring", variant=variant, weights={"A": 1, "B": 1}, holdout="A", flow="f@1",
+        at=NOW - timedelta(days=3),
+    )  # fmt: skip
+    return event(data, data.at)
+
+
+def bought(number: int, total: int):
+    properties = {"order_id": str(number), "total": total, "currency": "KRW"}
+    at = NOW - timedelta(days=1)
+    data = CustomerActed(contact_id=uuid5(SPACE, str(number)), customer={"id": "c"}, name="order.placed", properties=properties, occurred_at=at)
+    return event(data, at)
+
+
+def held_out(people: int = 1000):
+    """A is left alone, B hears something, half of it; of either somebody buys, of B four times as many."""
+    told = [came(one, "AB"[one % 2]) for one in range(people)]
+    return [*told, *(sent(one, "B") for one in range(1, people, 4)), *(bought(one, 5000) for one in range(people) if one % 2 or one % 8 == 0)]
+
+
+@pytest.mark.stack
+def test_who_was_drawn_is_counted_and_not_who_was_reached(ask):
+    """A holdout has people, as many as its weight gives; what they buy counts, though it is owed to no message."""
+    status, found = ask(held_out(), "/spring")
+
+    assert (200, "drawn", "offer", "A") == (status, *(found[name] for name in ("counted", "split_name", "holdout")))
+    assert [("A", 500, 125), ("B", 500, 500)] == [(one["variant"], one["people"], one["converted"]) for one in found["variants"]]
+    assert ("better", "B", True) == (found["verdict"]["kind"], found["verdict"]["winner"], found["split"]["trusted"])
+    assert (0.75, 375.0) == (found["lift"]["difference"], found["lift"]["incremental"]["difference"])
+
+
+@pytest.mark.stack
+def test_what_people_spent_is_compared(ask):
+    """In the currency that they spent, with those who spent nothing."""
+    found = ask(held_out(), "/spring?metric=revenue&difference=100")[1]
+
+    assert [("A", 625_000.0, 1250.0), ("B", 2_500_000.0, 5000.0)] == [
+        (one["variant"], one["revenue"], one["mean"]["value"]) for one in found["variants"]
+    ]  # fmt: skip
+    assert found["verdict"]["en"].startswith("B is better than A by KRW 3,")
+
+
+@pytest.mark.stack
+def test_those_to_whom_something_was_sent_can_be_asked_for(ask):
+    """An experiment that began before people were counted when drawn goes on being read as before; where none was drawn it is so anyway."""
+    sent_to = ask(held_out(), "/spring?people=sent")[1]
+    status, problem = ask([], "/autumn?people=drawn")
+
+    assert ("sent", [("B", 250)]) == (sent_to["counted"], [(one["variant"], one["people"]) for one in sent_to["variants"]])
+    assert (404, True) == (status, "no variant that anybody was given" in problem["detail"])
+
+
 @pytest.mark.stack
 def test_an_experiment_can_be_planned(ask):
     """How many people and days, before it begins."""
@@ -429,7 +626,7 @@ def test_a_wrong_split_is_told(ask):
     [
         ("/spring", None, 401, ""),
         ("/spring", "shop-key", 403, "rates:read"),
-        ("/autumn", OTHER_KEY, 404, "Campaign 'autumn' has no variant that was sent to anybody yet."),
+        ("/autumn", OTHER_KEY, 404, "Campaign 'autumn' has no variant that anybody was given yet."),
         ("/theirs", OTHER_KEY, 404, "Campaign 'theirs' has no variant"),
         ("/spring?control=Z", OTHER_KEY, 400, "`control` must be a variant of the campaign (A, B), not 'Z'."),
         ("/spring?metric=luck", OTHER_KEY, 400, "`metric` cannot be 'luck'"),
