@@ -499,6 +499,19 @@ CREATE TABLE replies (
     CONSTRAINT replies_pkey PRIMARY KEY (contact_id, at, reply_id)
 ) WITH (fillfactor=90);
 
+CREATE TABLE retention (
+    tenant text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT retention_pkey PRIMARY KEY (tenant)
+);
+
+CREATE TABLE rolled (
+    message_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT rolled_pkey PRIMARY KEY (message_id)
+);
+CREATE INDEX rolled_by_age ON rolled USING btree (at);
+
 CREATE TABLE rolled_zones (
     tenant text NOT NULL,
     zone text NOT NULL,

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID
 
 import typer
@@ -120,20 +120,38 @@ def demo(
 
 @app.command()
 def replay(
-    since: Annotated[str, typer.Option("--from", help="Since when, as 2026-11-24T09:00:00+09:00: by the time at which requests were received.")],
-    account: Annotated[str, typer.Option(help="Whose requests.")],
-    until: Annotated[str | None, typer.Option("--to", help="Up to when; without it, up to now.")] = None,
-    topic: Annotated[str, typer.Option(help="Where they stand; there is no other topic yet.")] = "parley.raw",
+    what: Annotated[Literal["requests", "analytics"], typer.Argument(help="Requests of an account, or all numbers of analytics.")] = "requests",
+    since: Annotated[
+        str | None,
+        typer.Option("--from", help="Since when, as 2026-11-24T09:00:00+09:00, by the time of reception; analytics: all that the log holds."),
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Whose requests.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to when, of requests; without it, up to now.")] = None,
+    topic: Annotated[str, typer.Option(help="Where requests stand; there is no other topic yet.")] = "parley.raw",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come of it.")] = False,
 ) -> None:
-    """Read an account's requests again, with the adapter as it is now: what it did not yield before comes out, what it did stays as it was."""
+    """Read the log again. An account's requests, with the adapter as it is now: what it did not yield before comes out, what it did stays as it was.
+    Or, as `parley replay analytics`, everything that is counted: made anew beside the live numbers, then put in their place."""
+    settings = settings_.read()
+    begin, end = (text if text is None else moment(option, text) for option, text in (("--from", since), ("--to", until)))
+    if what == "analytics":
+        _only_requests(account=account, to=until)
+        _needs_servers(settings)
+        asyncio.run(import_module("parley_analytics.again").run(settings, begin, dry_run=dry_run))
+        return
     if topic != "parley.raw":
         raise settings_.SettingsError(f"--topic {topic}: only parley.raw can be replayed")
-    settings = settings_.read()
+    if begin is None or account is None:
+        raise settings_.SettingsError("--from and --account must be given: since when, and whose requests")
     _needs_servers(settings)
-    begin, end = moment("--from", since), moment("--to", until) if until is not None else None
     taken = asyncio.run(import_module("parley_ingest.replay").run(settings, account, begin, end, dry_run=dry_run))
     raise typer.Exit(0 if taken else 1)
+
+
+def _only_requests(**given: str | None) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise settings_.SettingsError(f"--{name} {value}: numbers are made anew for all tenants and up to now")
 
 
 def moment(option: str, text: str) -> datetime:

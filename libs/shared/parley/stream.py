@@ -261,9 +261,9 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 guilt = await self._persist(lambda part=part: self._attempt(part))  # type: ignore[misc]
             except Lost as lost:
                 log.warning("cursor moved by another owner, or by a commit whose answer was lost", stage=self.stage.name, places=str(lost))
-                await self._forget(lost.places)
-                parts.append(part)
-                continue
+                # Forward or, where a replay put other tables there, back: what we hold need not follow it, so all of it is read again from the cursors.
+                await self._forget(frozenset(self._cursors))
+                raise Abandoned from lost
             if guilt is None:
                 self._metrics.batch_seconds.labels(self.stage.name).observe(time.perf_counter() - began)
             elif len(part) > 1:
