@@ -18,7 +18,7 @@ from parley.service import Context
 from parley_analytics import scored
 from parley_analytics.scoring import CHUNK, ROUND, Scoring
 from parley_analytics.stage import ERASING
-from tests.conftest import CONFIG
+from tests.conftest import CONFIG, until
 from tests.ingesting import records
 
 pytestmark = pytest.mark.stack
@@ -221,14 +221,16 @@ def test_many_are_scored_in_chunks_and_whoever_comes_next_goes_on(settings, run)
 
 
 class Silent:
-    """A bus that takes everything and never says so: the process does not learn that its events are there."""
+    """A bus that takes everything and does not say so, so many times: the process does not learn that its events are there."""
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self, bus: Bus, times: int = 1000) -> None:
+        self.bus, self.times = bus, times
 
     async def publish(self, rows, timeout: float) -> None:
         await self.bus.publish(rows, timeout)
-        raise BusUnavailable("no answer")
+        self.times -= 1
+        if self.times >= 0:
+            raise BusUnavailable("no answer")
 
 
 def test_one_replica_works_at_a_time(settings, run):
@@ -322,6 +324,29 @@ def test_what_has_faded_away_is_taken_back(settings, run):
             return [(found.fan, found.silent) for found in await one.of(person)], await one.context.pool.fetchval("SELECT count(*) FROM scores")
 
     assert ([(0, 25), (0, 0)], 0) == run(main())
+
+
+def test_the_worker_goes_on_until_it_is_stopped(settings, run):
+    """A bus that gives no answer once costs a rest, and the events are told again under the same ids; then it ends when it is told to."""
+    person = contact(1)
+
+    async def main():
+        async with analytics(settings) as one:
+            await one.message(person, T0)
+            stopping = asyncio.Event()
+            working = asyncio.create_task(Scoring(replace(one.context, bus=Silent(one.context.bus, times=1)), every=0.1).run(stopping))
+
+            async def ended() -> bool:
+                return await one.context.pool.fetchval("SELECT ended AND round = $1 FROM scoring", T0)
+
+            await until(ended, "the round to end")
+            stopping.set()
+            await asyncio.wait_for(working, 5)
+            return [event.id for event in await one.told()]
+
+    first, second = run(main())
+
+    assert first == second
 
 
 def test_people_are_found_by_indexes(settings, run):

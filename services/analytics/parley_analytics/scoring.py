@@ -37,7 +37,7 @@ CHUNK = 200
 REST = 3.0
 """How much longer than a chunk the rest after it is: so scoring takes a quarter of a processor at most."""
 EVERY = 10.0
-"""Seconds between two looks whether a round is due, and the longest rest."""
+"""Seconds between two looks whether a round is due."""
 WITHIN = 10.0
 """Seconds that the bus may take."""
 OUTSIDE_WORK: tuple[type[BaseException], ...] = (*OUTSIDE, BusUnavailable)
@@ -47,9 +47,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Scoring:
-    """The worker. Every replica may run it."""
+    """The worker. Every replica may run it. `every`: seconds between two looks, and the longest rest."""
 
     context: Context
+    every: float = EVERY
 
     @property
     def tenants(self) -> Mapping[str, Tenant]:
@@ -59,10 +60,10 @@ class Scoring:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until the stop. While PostgreSQL or Kafka is away the round stands still."""
         while not stopping.is_set():
-            began, rest = time.monotonic(), EVERY
+            began, rest = time.monotonic(), self.every
             try:
                 if await self.step(self.context.clock()):
-                    rest = min(EVERY, REST * (time.monotonic() - began))
+                    rest = min(self.every, REST * (time.monotonic() - began))
             except OUTSIDE_WORK as error:
                 log.warning("scores wait", cause=f"{type(error).__name__}: {error}")
             await _pause(rest, stopping)
