@@ -5,7 +5,7 @@ For each conversation look at all of its events, and sort them. No merging, no d
 
 from bisect import bisect_right
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 BOUNDS = [0.01 * 10 ** (step / 24) for step in range(240)]
 """Seconds at which the steps of durations begin, from the first on."""
@@ -77,10 +77,12 @@ def step(lasted: timedelta) -> int:
 
 
 def periods(moment: datetime, zone) -> dict[str, datetime]:
-    """When the quarter, the day and the month began in which a moment is."""
+    """When the quarter, the day, the week and the month began in which a moment is."""
     here = moment.astimezone(zone)
+    monday = datetime.combine(here.date() - timedelta(days=here.weekday()), time(), zone)
     return {
         "quarter": moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0),
         "day": datetime(here.year, here.month, here.day, tzinfo=zone).astimezone(UTC),
+        "week": monday.astimezone(UTC),
         "month": datetime(here.year, here.month, 1, tzinfo=zone).astimezone(UTC),
     }

@@ -301,12 +301,14 @@ def test_parts_are_the_time_asked_for_without_gap_or_overlap(start, length, zone
     assert set(whole) <= ({"00:00", "01:00"} if str(zone) == "America/Havana" else {"00:00"})
 
 
-def test_a_year_is_read_from_months_and_a_week_from_days():
+def test_a_year_is_read_from_months_and_ten_days_from_a_week():
     """As coarse as can be."""
     new_year, next_year = datetime(2025, 12, 31, 15, tzinfo=UTC), datetime(2026, 12, 31, 15, tzinfo=UTC)
+    monday = datetime(2026, 11, 22, 15, tzinfo=UTC)
+    ten_days = [Part("week", monday, monday + timedelta(days=7)), Part("day", monday + timedelta(days=7), monday + timedelta(days=10))]
 
     assert [Part("month", new_year, next_year)] == parts(new_year, next_year, SEOUL, None)
-    assert [Part("day", new_year, next_year)] == parts(new_year, next_year, SEOUL, "week")
+    assert ten_days == parts(monday, monday + timedelta(days=10), SEOUL, "week")
 
 
 def test_a_step_is_wrong_by_less_than_five_percent():

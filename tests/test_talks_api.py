@@ -57,7 +57,8 @@ def test_what_is_asked_is_understood():
         ),
         ({"team": "care", "group_by": "agent"}, "ask for team alone"),
         ({"variant": "a"}, "There is no parameter `variant`; known: group_by, bucket, from, to, channel, flow, team, agent."),
-        ({"from": "2026-01-01", "to": "2026-06-01", "bucket": "day"}, "`from` and `to` may be 100 days apart at most here"),
+        ({"from": "2025-01-01", "to": "2026-06-01", "bucket": "day"}, "`from` and `to` may be 371 days apart at most here"),
+        ({"from": "2026-10-01", "to": "2026-11-02", "bucket": "day", "group_by": "agent"}, "31 days apart at most"),
         ({"agent": "a\x00b"}, "`agent` must be a text of at most 200 characters"),
     ],
 )

@@ -590,11 +590,12 @@ CREATE TABLE talks (
     resolved_at timestamp with time zone,
     closed_at timestamp with time zone,
     overdue_at timestamp with time zone,
+    rated_at timestamp with time zone,
     channel told,
     flow told,
     team told,
     agent told,
-    rated told,
+    score told,
     CONSTRAINT talks_pkey PRIMARY KEY (conversation_id)
 ) WITH (fillfactor=80);
 

@@ -15,7 +15,7 @@ from parley.channels.text import storable
 from parley.contracts import ConversationChanged, Envelope
 from parley_analytics.facts import representable
 
-TIMES = ("opened_at", "answered_at", "escalated_at", "assigned_at", "replied_at", "resolved_at", "closed_at", "overdue_at")
+TIMES = ("opened_at", "answered_at", "escalated_at", "assigned_at", "replied_at", "resolved_at", "closed_at", "overdue_at", "rated_at")
 """The times of a conversation, in the order of the statement's arguments."""
 CLOSED = TIMES.index("closed_at")
 STEPS = {name.removesuffix("_at"): index for index, name in enumerate(TIMES) if index != CLOSED}
@@ -23,7 +23,7 @@ STEPS = {name.removesuffix("_at"): index for index, name in enumerate(TIMES) if 
 
 DIMENSIONS = ("channel", "flow", "team", "agent")
 """What conversations are counted by. The channel and the flow are those told first, for there it began; team and agent those told last, who ended it."""
-SAID = (*DIMENSIONS, "rated")
+SAID = (*DIMENSIONS, "score")
 """What may be told several times, in the order of the statement's arguments."""
 FIRST = ("channel", "flow")
 LONGEST = 200
@@ -71,10 +71,10 @@ def changed(talk: Talk, data: ConversationChanged) -> None:
     at = representable(data.at)
     if data.change == "resolved" and (data.by or ("person" if data.agent else "system")) != "person":
         talk.happened(CLOSED, at)
-    elif data.change == "rated":
-        talk.told("rated", Told(at, str(data.score)))
     else:
         talk.happened(STEPS[data.change], at)
+    if data.change == "rated":
+        talk.told("score", Told(at, str(data.score)))
     for name in DIMENSIONS:
         if said := storable(getattr(data, name) or "")[:LONGEST]:
             talk.told(name, Told(at, said))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ from parley_analytics.talks_report import Asked, Summary, conversations
 
 PATH = "/v1/conversations/summary"
 PARAMETERS = ("group_by", "bucket", "from", "to", *DIMENSIONS)
+SHORTER = LONGEST | {"hour": timedelta(days=2), "day": timedelta(days=31), "week": timedelta(days=100)}
+"""How far apart `from` and `to` may be where each bucket is told for every team, or whatever else: so that an answer takes no longer than any other."""
 
 
 def routes(context: Context) -> list[BaseRoute]:
@@ -55,7 +57,7 @@ def understood(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime) -> 
     named = [name for name in DIMENSIONS if name in parameters]
     if named and {*named, group_by or named[0]} != {named[0]}:
         raise Unclear(f"Conversations are counted by one dimension at a time: ask for {named[0]} alone, without another filter or `group_by`.")
-    since, until = query.span(parameters, zone, now, LONGEST[bucket or "month"])
+    since, until = query.span(parameters, zone, now, (LONGEST if group_by is None else SHORTER)[bucket or "month"])
     only = (named[0], "" if parameters[named[0]] == NONE else query.text(parameters, named[0])) if named else None
     return Asked(since, until, zone, group_by, bucket, only)
 

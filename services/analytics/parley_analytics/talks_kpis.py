@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -30,6 +30,10 @@ TIMES = {"first_answer": "answered", "first_reply": "replied", "resolution": "re
 """Each time by the count that it belongs to: from the beginning to an answer of the bot or a person, from when a person was asked to their first word,
 from the beginning to the solution."""
 
+FINER: Mapping[str | None, tuple[str, ...]] = {
+    None: ("month", "week", "day"), "month": ("month", "week", "day"), "week": ("week", "day"), "day": ("day",), "hour": (),
+}  # fmt: skip
+"""Of which grains a bucket can be made, the coarsest first; quarters of an hour fit into any."""
 A_DECADE, SHORTEST = 24, 0.01
 """Steps in which durations are counted (`talk_step` in `sql/0004_talks.sql`): so many while they grow tenfold, from so many seconds on."""
 
@@ -87,37 +91,32 @@ def seconds(step: int) -> float:
 
 
 def parts(since: datetime, until: datetime, zone: ZoneInfo, bucket: str | None) -> list[Part]:
-    """The counters that together are the time from `since` until `until`: months where nothing finer is asked, else days, and quarters at the ends."""
-    if bucket == "hour":
+    """The counters that together are the time from `since` until `until`: the coarsest that fit into what is asked, and finer ones at the ends."""
+    return _within(FINER[bucket], since, until, zone)
+
+
+def _within(grains: Sequence[str], since: datetime, until: datetime, zone: ZoneInfo) -> list[Part]:
+    """Whole ones of the first grain, and what is left at both ends in the finer ones."""
+    if since >= until:
+        return []
+    if not grains:
         return [Part("quarter", since, until)]
-    if bucket in ("day", "week"):
-        return _within("day", since, until, zone, [])
-    return _within("month", since, until, zone, ["day"])
-
-
-def _within(grain: str, since: datetime, until: datetime, zone: ZoneInfo, finer: list[str]) -> list[Part]:
-    """Whole ones of this grain, and what is left at both ends in finer ones."""
-    first, last = _next(grain, since, zone), _begin(grain, until, zone)
-    if first >= last:
-        ends, middle = [(since, until)], list[Part]()
-    else:
-        ends, middle = [(since, first), (last, until)], [Part(grain, first, last)]
-    for start, end in ends:
-        if start < end:
-            middle += _within(finer[0], start, end, zone, finer[1:]) if finer else [Part("quarter", start, end)]
-    return middle
+    first, last = _next(grains[0], since, zone), _begin(grains[0], until, zone)
+    if first > last:
+        return _within(grains[1:], since, until, zone)
+    middle = [Part(grains[0], first, last)] if first < last else []  # where a month ends, a week goes on, and must not be part of it
+    return [*_within(grains[1:], since, first, zone), *middle, *_within(grains[1:], last, until, zone)]
 
 
 def _begin(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
-    """When the day or month began in which the moment is."""
+    """When the day, week or month began in which the moment is."""
     day = moment.astimezone(zone).date()
-    return datetime.combine(day.replace(day=1) if grain == "month" else day, time(), zone).astimezone(UTC)
+    first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[grain]
+    return datetime.combine(first, time(), zone).astimezone(UTC)
 
 
 def _next(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
-    """The moment, where a day or month begins then, else when the next one does."""
+    """The moment, where a day, week or month begins then, else when the next one does."""
     begun = _begin(grain, moment, zone)
-    if begun == moment:
-        return moment
     # A day has 23 to 25 hours, a month 28 to 31 days: this far on it is the next one.
-    return _begin(grain, begun + (timedelta(days=40) if grain == "month" else timedelta(hours=36)), zone)
+    return moment if begun == moment else _begin(grain, begun + timedelta(hours={"day": 36, "week": 180, "month": 960}[grain]), zone)

@@ -15,11 +15,12 @@ CREATE TABLE talks (
     resolved_at  timestamptz,                         -- by a person
     closed_at    timestamptz,                         -- without a solution: the contact is gone
     overdue_at   timestamptz,
+    rated_at     timestamptz,
     channel      told,                                -- as told first
     flow         told,
     team         told,                                -- as told last
     agent        told,
-    rated        told
+    score        told                                  -- of the last rating
 ) WITH (fillfactor = 80);
 
 -- Durations on a scale of their logarithm, 24 steps a decade from 10 ms on: what lies in one step differs by a tenth at most. 0: shorter.
@@ -33,11 +34,11 @@ $$;
 CREATE FUNCTION talk_marks(t talks) RETURNS TABLE (began timestamptz, what text, place integer) LANGUAGE sql IMMUTABLE AS $$
     SELECT began, mark.what, mark.place
     FROM (SELECT
-        LEAST(t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at, (t.rated).at) AS began,
+        LEAST(t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at, t.rated_at) AS began,
         LEAST(t.answered_at, t.replied_at) AS spoken,
         LEAST(t.escalated_at, t.assigned_at, t.overdue_at, t.replied_at, t.resolved_at) AS asked,
         t.answered_at AS answered, t.replied_at AS replied, t.resolved_at AS resolved, t.closed_at AS closed, t.overdue_at AS overdue,
-        (t.rated).said::integer AS score
+        (t.score).said::integer AS score
         OFFSET 0  -- taken out of the row once, not for every mark anew: that took most of the time of a batch
     ) AS known, LATERAL (VALUES
         ('opened', 0),
@@ -53,12 +54,12 @@ CREATE FUNCTION talk_marks(t talks) RETURNS TABLE (began timestamptz, what text,
     WHERE mark.place IS NOT NULL
 $$;
 
--- How many conversations count for what, by one dimension at a time ('' is all of them), in quarters of an hour, and summed up by the days and months of
--- the tenant's zone: no answer has to read more than some thousand rows. A row that came to nothing is deleted.
+-- How many conversations count for what, by one dimension at a time ('' is all of them), in quarters of an hour, and summed up by days, weeks (from
+-- Monday) and months of the tenant's zone: no answer has to read more than some thousand rows. A row that came to nothing is deleted.
 CREATE TABLE talk_counts (
     tenant    text COLLATE "C" NOT NULL,
     dimension text COLLATE "C" NOT NULL,              -- '', channel, flow, team, agent
-    grain     text COLLATE "C" NOT NULL,              -- quarter, day, month
+    grain     text COLLATE "C" NOT NULL,              -- quarter, day, week, month
     period    timestamptz      NOT NULL,              -- its begin
     value     text COLLATE "C" NOT NULL,              -- of the dimension; '' is none
     what      text COLLATE "C" NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE talk_counts (
     PRIMARY KEY (tenant, dimension, grain, period, value, what, place)
 ) WITH (fillfactor = 70);
 
--- The zone by which a tenant's days and months are counted. Where it changes they are made anew from the quarters.
+-- The zone by which a tenant's days, weeks and months are counted. Where it changes they are made anew from the quarters.
 CREATE TABLE talk_zones (
     tenant text PRIMARY KEY,
     zone   text NOT NULL

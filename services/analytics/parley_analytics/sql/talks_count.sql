@@ -2,15 +2,16 @@
 -- The counters are written in order of their key, so that two replicas wait for each other instead of locking each other out. Gives those that are nothing now.
 WITH changed AS (
     INSERT INTO talks AS t (conversation_id, tenant, opened_at, answered_at, escalated_at, assigned_at, replied_at, resolved_at, closed_at, overdue_at,
-        channel, flow, team, agent, rated)
-    SELECT conversation_id, tenant, opened_at, answered_at, escalated_at, assigned_at, replied_at, resolved_at, closed_at, overdue_at,
+        rated_at, channel, flow, team, agent, score)
+    SELECT conversation_id, tenant, opened_at, answered_at, escalated_at, assigned_at, replied_at, resolved_at, closed_at, overdue_at, rated_at,
         CASE WHEN channel IS NOT NULL THEN ROW(channel_at, channel)::told END, CASE WHEN flow IS NOT NULL THEN ROW(flow_at, flow)::told END,
         CASE WHEN team IS NOT NULL THEN ROW(team_at, team)::told END, CASE WHEN agent IS NOT NULL THEN ROW(agent_at, agent)::told END,
-        CASE WHEN rated IS NOT NULL THEN ROW(rated_at, rated)::told END
+        CASE WHEN score IS NOT NULL THEN ROW(score_at, score)::told END
     FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],
-        $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[], $15::timestamptz[], $16::text[],
-        $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[]) AS given (conversation_id, tenant, opened_at, answered_at, escalated_at,
-        assigned_at, replied_at, resolved_at, closed_at, overdue_at, channel_at, channel, flow_at, flow, team_at, team, agent_at, agent, rated_at, rated)
+        $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::text[], $16::timestamptz[],
+        $17::text[], $18::timestamptz[], $19::text[], $20::timestamptz[], $21::text[]) AS given (conversation_id, tenant, opened_at, answered_at, escalated_at,
+        assigned_at, replied_at, resolved_at, closed_at, overdue_at, rated_at, channel_at, channel, flow_at, flow, team_at, team, agent_at, agent, score_at,
+        score)
     ORDER BY conversation_id
     ON CONFLICT (conversation_id) DO UPDATE SET
         opened_at = LEAST(t.opened_at, excluded.opened_at),
@@ -21,18 +22,19 @@ WITH changed AS (
         resolved_at = LEAST(t.resolved_at, excluded.resolved_at),
         closed_at = LEAST(t.closed_at, excluded.closed_at),
         overdue_at = LEAST(t.overdue_at, excluded.overdue_at),
+        rated_at = LEAST(t.rated_at, excluded.rated_at),
         channel = LEAST(t.channel, excluded.channel),
         flow = LEAST(t.flow, excluded.flow),
         team = GREATEST(t.team, excluded.team),
         agent = GREATEST(t.agent, excluded.agent),
-        rated = GREATEST(t.rated, excluded.rated)
+        score = GREATEST(t.score, excluded.score)
     -- A repeat changes nothing and must write nothing.
     WHERE (t.opened_at, t.answered_at, t.escalated_at, t.assigned_at, t.replied_at, t.resolved_at, t.closed_at, t.overdue_at,
-            t.channel, t.flow, t.team, t.agent, t.rated)
+            t.rated_at, t.channel, t.flow, t.team, t.agent, t.score)
         IS DISTINCT FROM (LEAST(t.opened_at, excluded.opened_at), LEAST(t.answered_at, excluded.answered_at), LEAST(t.escalated_at, excluded.escalated_at),
             LEAST(t.assigned_at, excluded.assigned_at), LEAST(t.replied_at, excluded.replied_at), LEAST(t.resolved_at, excluded.resolved_at),
-            LEAST(t.closed_at, excluded.closed_at), LEAST(t.overdue_at, excluded.overdue_at), LEAST(t.channel, excluded.channel),
-            LEAST(t.flow, excluded.flow), GREATEST(t.team, excluded.team), GREATEST(t.agent, excluded.agent), GREATEST(t.rated, excluded.rated))
+            LEAST(t.closed_at, excluded.closed_at), LEAST(t.overdue_at, excluded.overdue_at), LEAST(t.rated_at, excluded.rated_at),
+            LEAST(t.channel, excluded.channel), LEAST(t.flow, excluded.flow), GREATEST(t.team, excluded.team), GREATEST(t.agent, excluded.agent), GREATEST(t.score, excluded.score))
     RETURNING old AS before, new AS after
 ), marked AS MATERIALIZED ( -- what is as it was goes away here, before it is multiplied
     SELECT (t).tenant, COALESCE(((t).channel).said, '') AS channel, COALESCE(((t).flow).said, '') AS flow, COALESCE(((t).team).said, '') AS team,
@@ -46,7 +48,7 @@ WITH changed AS (
         ('', ''), ('channel', channel), ('flow', flow), ('team', team), ('agent', agent)
     ) AS sorted (dimension, value), LATERAL (VALUES
         ('quarter', date_bin('15 minutes', began, '2000-01-01 00:00:00+00')), ('day', date_trunc('day', began, zone)),
-        ('month', date_trunc('month', began, zone))
+        ('week', date_trunc('week', began, zone)), ('month', date_trunc('month', began, zone))
     ) AS lasting (grain, period)
     GROUP BY tenant, dimension, grain, period, value, what, place HAVING sum(n) <> 0
 ), counted AS (
