@@ -49,8 +49,8 @@ class Query:
     """Counts, rates and money by some dimensions, over what was sent from `since` until just before `until`, both in UTC on a quarter of an hour.
 
     `bucket`: each group also by hour, day, week (from Monday) or month, as they begin in `zone`; None: as one. `where`: only what has these values; '' is
-    none. `search`: only campaigns with this in their names, whatever its case. `order`: one of the dimensions, a count or a rate, with `-` before it the
-    largest first. `limit`: groups of a page, each with all its buckets; `after`: the last group of the page before.
+    none. `search`: only campaigns with this in their names, whatever its case; `campaigns`: only what belongs to one. `order`: one of the dimensions, a
+    count or a rate, with `-` before it the largest first. `limit`: groups of a page, each with all its buckets; `after`: the last group of the page before.
     """
 
     group_by: tuple[str, ...]
@@ -60,6 +60,7 @@ class Query:
     bucket: str | None = None
     where: tuple[tuple[str, str], ...] = ()
     search: str = ""
+    campaigns: bool = False
     order: str = "-sent"
     limit: int = PAGE
     after: Place | None = None
@@ -67,15 +68,15 @@ class Query:
     @property
     def question(self) -> tuple[object, ...]:
         """What is the same for all pages."""
-        return (self.group_by, self.bucket, self.where, self.search, self.order, str(self.zone), self.since, self.until)
+        return (self.group_by, self.bucket, self.where, self.search, self.campaigns, self.order, str(self.zone), self.since, self.until)
 
     def mark(self, place: Place) -> str:
         """The `after` of the page behind this place. It holds the moments too: without `to` the next page would be of other ones."""
         return places.mark(self.question, (self.since.isoformat(), self.until.isoformat()), place)
 
 
-def read(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Query:
-    """The query in the parameters of a request. Raises `Unclear`."""
+def read(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime, campaigns: bool = False) -> Query:
+    """The query in the parameters of a request; `campaigns`: of campaigns alone. Raises `Unclear`."""
     known(parameters, PARAMETERS)
     after = parameters.get("after")
     if after is not None:
@@ -87,6 +88,7 @@ def read(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Query:
         group_by, since, until, zone, bucket,
         where=tuple((name, "" if parameters[name] == NONE else text(parameters, name)) for name in DIMENSIONS if name in parameters),
         search=text(parameters, "search"),
+        campaigns=campaigns,
         order=order(parameters.get("order", "-sent"), group_by),
         limit=limit(parameters, buckets(bucket, since, until)),
     )  # fmt: skip

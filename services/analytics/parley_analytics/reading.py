@@ -66,7 +66,7 @@ def coarsest(query: Query) -> str:
     """Which sums suffice."""
     if query.bucket == "hour":
         return "quarters"
-    if {*query.group_by, *(name for name, _ in query.where), *(["campaign"] if query.search else [])} <= set(BROAD):
+    if {*query.group_by, *(name for name, _ in query.where), *(["campaign"] if query.search or query.campaigns else [])} <= set(BROAD):
         return "broad"
     return "months" if query.bucket in (None, "month") else "days"
 
@@ -76,6 +76,8 @@ def only(tenant: str, query: Query, given: Arguments) -> str:
     found = [f"tenant = {given.add(tenant)}", *(f"{name} = {given.add(value)}" for name, value in query.where)]
     if query.search:
         found.append(f"strpos(lower(campaign), lower({given.add(query.search)})) > 0")
+    if query.campaigns:
+        found.append("campaign <> ''")
     return " AND ".join(found)
 
 
@@ -88,9 +90,9 @@ def _part(source: Source, query: Query, part: Part, cells: Cells | None, given: 
     """The rows of one part of the time."""
     at = "period" if part.level in ("quarters", "deltas") else "day"
     table = source.table if part.level == "quarters" else f"{source.table}_{part.level}"
-    bucket = f"{_bucket(query, at, given)} AS bucket, " if query.bucket else ""
+    at_begin = f"{bucket(query, at, given)} AS bucket, " if query.bucket else ""
     return (
-        f"SELECT cell_id, {bucket}{listed(source.keys)}{', '.join(_sum(name, part) for name in source.sums)} FROM {table}"
+        f"SELECT cell_id, {at_begin}{listed(source.keys)}{', '.join(_sum(name, part) for name in source.sums)} FROM {table}"
         f" WHERE {at} >= {given.add(part.since)} AND {at} < {given.add(part.until)}"
         f"{'' if cells is None else f' AND cell_id = ANY({given.add(cells)}::uuid[])'}"
     )
@@ -101,7 +103,7 @@ def _sum(name: str, part: Part) -> str:
     return f"{value} AS {name}" if name in ("revenue", "cost") else f"({value})::integer AS {name}"
 
 
-def _bucket(query: Query, at: str, given: Arguments) -> str:
+def bucket(query: Query, at: str, given: Arguments) -> str:
     """When the bucket of a row begins: hours as moments, for one of them may come twice a night; the others as dates."""
     if query.bucket == "hour":
         return f"date_trunc('hour', period, {given.add(str(query.zone))})"
@@ -109,8 +111,8 @@ def _bucket(query: Query, at: str, given: Arguments) -> str:
     return f"date_trunc('{query.bucket}', {local})::date"
 
 
-def begins(bucket: date, query: Query) -> datetime:
+def begins(found: date, query: Query) -> datetime:
     """The begin of a bucket as it was read."""
-    if isinstance(bucket, datetime):
-        return bucket.astimezone(query.zone)
-    return midnight(bucket, query.zone).astimezone(query.zone)
+    if isinstance(found, datetime):
+        return found.astimezone(query.zone)
+    return midnight(found, query.zone).astimezone(query.zone)

@@ -7,7 +7,8 @@ found.totals.rates["click"], found.next
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -60,26 +61,27 @@ class Report:
 
 async def report(pool: Pool, tenant: str, query: Query) -> Report:
     """What the counters say to a query, all of one moment."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        asking = Asking(connection, tenant, await _summed(connection, tenant, query))
-        found = await asking.fetch(selecting.page(tenant, query, asking.summed, await asking.cells(query, None)))
+    async with asking(pool, tenant, query) as asked:
+        found = await asked.fetch(selecting.page(tenant, query, asked.summed, await asked.cells(query, None)))
         groups = [tuple(row[name] for name in query.group_by) for row in found[: query.limit]]
-        lines = await asking.lines(query, groups) if groups else []
+        lines = await asked.lines(query, groups) if groups else []
         following = query.mark(Place(found[query.limit - 1]["value"], groups[-1])) if len(found) > query.limit else None
-        totals = _sum(lines) if query.after is None and following is None else await asking.total(query)
+        totals = _sum(lines) if query.after is None and following is None else await asked.total(query)
     return Report(query, lines, totals, following)
 
 
-async def _summed(connection: Connection, tenant: str, query: Query) -> bool:
-    """Whether there are sums by the days of the query's zone."""
-    # A plan for any time and any filter is a bad one for most; and what is asked often lies in memory, where any page is as near as the next.
-    await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL random_page_cost = 1.1")
-    zone: str | None = await connection.fetchval("SELECT zone FROM rolled_zones WHERE tenant = $1", tenant)
-    return zone == str(query.zone)
+@contextlib.asynccontextmanager
+async def asking(pool: Pool, tenant: str, query: Query) -> AsyncIterator[Asking]:
+    """A tenant's figures as they stand at one moment, for questions in this query's zone."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        # A plan for any time and any filter is a bad one for most; and what is asked often lies in memory, where any page is as near as the next.
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL random_page_cost = 1.1")
+        zone: str | None = await connection.fetchval("SELECT zone FROM rolled_zones WHERE tenant = $1", tenant)
+        yield Asking(connection, tenant, zone == str(query.zone))
 
 
 class Asking(NamedTuple):
-    """A tenant's figures, all of one moment."""
+    """A tenant's figures, all of one moment. `summed`: whether there are sums by the days of the query's zone."""
 
     connection: Connection
     tenant: str

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from parley_analytics.query import Query
 from parley_analytics.rates import RATES
-from parley_analytics.reading import Arguments, Cells, Groups, listed, rows, these
+from parley_analytics.reading import Arguments, Cells, Groups, bucket, listed, rows, these
 from parley_analytics.rollups import COUNTERS, Source
 
 ANY = ("sent", "failed", "unknown", "suppressed", "expired")
@@ -54,6 +54,18 @@ def added(source: Source, tenant: str, query: Query, summed: bool, known: Cells 
     keys = (*query.group_by, *(["bucket"] if query.bucket else []), *source.keys)
     counted = rows(source, tenant, query, summed, known, given)
     return Statement(f"SELECT {listed(keys)}{sums(source.sums)} FROM ({counted}) AS counted {grouping(keys)}", tuple(given.values))
+
+
+def unowed(tenant: str, query: Query) -> Statement:
+    """What reached goals and is owed to no message, by bucket."""
+    given = Arguments()
+    begin = f"{bucket(query, 'period', given)} AS bucket, " if query.bucket else ""
+    keys = (*(["bucket"] if query.bucket else []), "goal", "currency")
+    return Statement(
+        f"SELECT {begin}goal, currency, sum(happened)::bigint AS happened, sum(value) AS value FROM unowed"
+        f" WHERE tenant = {given.add(tenant)} AND period >= {given.add(query.since)} AND period < {given.add(query.until)} {grouping(keys)}",
+        tuple(given.values),
+    )
 
 
 def sums(names: tuple[str, ...]) -> str:
