@@ -178,7 +178,7 @@ def docs(target: Annotated[Path, typer.Argument(help="Directory to write to.")] 
         _refuse(error)
     apis = [
         contractdocs.write_api(target / "contract" / f"openapi-{name}.yaml", import_module(f"parley_{name}.openapi").document())
-        for name in ("ingest", "sender")
+        for name in ("ingest", "sender", "analytics")
     ]
     schemas += import_module("parley_router.tools.schema").write(target / "schema")
     for path in [*contractdocs.write(target / "contract"), *apis, *referencedocs.write(target), *eventdocs.write(target), *schemas]:
