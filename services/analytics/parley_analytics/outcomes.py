@@ -14,11 +14,15 @@ from uuid import UUID
 from parley.attribution import Attribution
 from parley.database import Connection
 
-KNOWN = """
-SELECT contact_id, tenant FROM drawn JOIN designs USING (design_id) WHERE contact_id = ANY($1::uuid[])
+STIRRED = """
+SELECT contact_id, tenant FROM drawn JOIN designs USING (design_id)
+WHERE contact_id = ANY($1::uuid[]) AND (contact_id = ANY($2::uuid[]) OR drawn.opened + drawn.clicked + drawn.replied > 0
+    OR EXISTS (SELECT FROM messages AS m WHERE m.contact_id = drawn.contact_id AND m.opened + m.clicked + m.replied > 0))
 ORDER BY drawn.experiment_id, contact_id FOR UPDATE OF drawn
 """
-"""Who of these was drawn. The rows are locked: of two batches that tell of one person, the second looks up what the first has written."""
+"""Those of these people who were drawn, and of whom something may be otherwise now: who did nothing, and was counted so, stays as they are.
+
+The rows are locked: of two batches that tell of one person, the second looks up what the first has written."""
 USUAL = Attribution()
 
 
@@ -38,9 +42,12 @@ class Outcomes:
 
     sql: str
 
-    async def follow(self, connection: Connection, contacts: Collection[UUID], rules: Mapping[str, Attribution]) -> None:
-        """Something was told of these people, and is written. `rules` say how long after a draw a conversion counts."""
-        rows = await connection.fetch(KNOWN, list(contacts))
+    async def follow(self, connection: Connection, contacts: Collection[UUID], buyers: Collection[UUID], rules: Mapping[str, Attribution]) -> None:
+        """Something was told of these people, and is written; of `buyers` conversions, new ones or ones that are another's now.
+
+        `rules` say how long after a draw a conversion counts.
+        """
+        rows = await connection.fetch(STIRRED, list(contacts), list(buyers))
         if rows:
             await self.count(connection, (), {row["contact_id"] for row in rows}, {row["tenant"] for row in rows}, rules)
 

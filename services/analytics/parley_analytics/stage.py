@@ -66,7 +66,8 @@ class Count:
         counting = Counting(connection, self.sql, rules)
         await counting.run(facts)
         await lock(connection, counting.former)
-        await self.outcomes.follow(connection, facts.people() | counting.former, self.rules)
+        buyers = {one.contact_id for one in facts.orders.values()} | counting.former
+        await self.outcomes.follow(connection, facts.people() | buyers, buyers, self.rules)
         return ()
 
     async def _turn(self, connection: Connection, erasing: bool) -> None:
