@@ -18,7 +18,7 @@ import orjson
 
 from parley.attribution import Attribution
 from parley.database import Connection
-from parley_analytics.facts import CLICKED, ENDINGS, HIT, Facts, Message, cell_id
+from parley_analytics.facts import CLICKED, HIT, Facts, Message, cell_id
 
 PEOPLE = 1_634_628_730
 """The class of our advisory locks of contacts (any number that nobody else uses)."""
@@ -45,11 +45,14 @@ class Counting:
     spans: list[Span] = field(default_factory=list)
     buyers: set[UUID] = field(default_factory=set)
     owed: dict[UUID, Message] = field(default_factory=dict)
+    people: set[UUID] = field(default_factory=set)
+    """Of whom something is said."""
     former: set[UUID] = field(default_factory=set)
     """Whose conversions turned out to be somebody else's."""
 
     async def run(self, facts: Facts) -> None:
-        await lock(self.connection, facts.people())
+        self.people |= facts.people()
+        await lock(self.connection, self.people)
         await self._take(facts)
         corrected = await self._judge(facts)
         if facts.messages:
@@ -151,17 +154,23 @@ async def lock(connection: Connection, contacts: Iterable[UUID]) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number", PEOPLE, locks)
 
 
-def arguments(messages: Mapping[UUID, Message]) -> list[Sequence[object]]:
-    """Messages as the arguments of `sql/count.sql`."""
-    told = messages.values()
-    cells = {one.cell: cell_id(one.cell) for one in told if one.cell is not None}
-    priced = [one.priced or (None, None, None) for one in told]
-    return [
-        list(cells.values()), *columns(cells, 8), list(messages), [one.contact_id for one in told],
-        [None if one.cell is None else cells[one.cell] for one in told], *columns((one.times for one in told), 0),
-        *([one.reasons.get(what) for one in told] for what in ENDINGS), [one.segments for one in told], *columns(priced, 3),
-        [one.orders for one in told], [one.replies for one in told], [one.opt_outs for one in told],
-    ]  # fmt: skip
+def arguments(messages: Mapping[UUID, Message]) -> tuple[str, str]:
+    """Cells and messages as the arguments of `sql/count.sql`: as JSON without what is not said, since most of what could be said of a message is not."""
+    cells = {cell: cell_id(cell) for cell in {one.cell for one in messages.values()} if cell is not None}
+    return dumped([{"cell_id": name, **cell._asdict()} for cell, name in cells.items()]), dumped(
+        [row(message_id, one, None if one.cell is None else cells[one.cell]) for message_id, one in messages.items()]
+    )
+
+
+def row(message_id: UUID, one: Message, cell: UUID | None) -> dict[str, object]:
+    """What is said of a message, by the names of columns."""
+    priced = dict(zip(("priced_at", "price", "currency"), one.priced, strict=True)) if one.priced else {}
+    counts = {"segments": one.segments, "orders": one.orders, "replies": one.replies, "opt_outs": one.opt_outs}
+    return {"message_id": message_id, "contact_id": one.contact_id, "cell_id": cell, **one.times, **one.reasons, **priced, **counts}
+
+
+def dumped(rows: list[dict[str, object]]) -> str:
+    return orjson.dumps(rows, default=str).decode()
 
 
 def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:

@@ -20,17 +20,15 @@ from parley_analytics.moments import representable
 
 __all__ = ["Cell", "Facts", "Hit", "Judgement", "Message", "OptOut", "Reply", "cell_id", "representable"]
 
-TIMES = (
-    "sent_at", "delivered_at", "read_at", "opened_at", "clicked_at", "opened_machine_at", "clicked_machine_at", "failed_at", "unknown_at",
-    "suppressed_at", "expired_at", "held_at", "complained_at", "unsubscribed_at", "bounced_at",
+SENT, DELIVERED, READ, FAILED, UNKNOWN, SUPPRESSED, EXPIRED, HELD, BOUNCED, COMPLAINED, UNSUBSCRIBED = (
+    "sent_at", "delivered_at", "read_at", "failed_at", "unknown_at", "suppressed_at", "expired_at", "held_at", "bounced_at", "complained_at",
+    "unsubscribed_at",
 )  # fmt: skip
-"""The times of a message, in the order of the statement's arguments."""
-(SENT, DELIVERED, READ, OPENED, CLICKED, OPENED_MACHINE, CLICKED_MACHINE, FAILED, UNKNOWN, SUPPRESSED, EXPIRED, HELD, COMPLAINED, UNSUBSCRIBED,
- BOUNCED) = range(len(TIMES))  # fmt: skip
-ENDINGS = (FAILED, UNKNOWN, SUPPRESSED, EXPIRED, HELD)
-"""The times that have reasons."""
-HIT = {("opened", True): OPENED, ("clicked", True): CLICKED, ("opened", False): OPENED_MACHINE, ("clicked", False): CLICKED_MACHINE}
-"""The time that a hit is, by its kind and whether a person made it."""
+CLICKED = "clicked_at"
+HIT = {("opened", True): "opened_at", ("clicked", True): CLICKED, ("opened", False): "opened_machine_at", ("clicked", False): "clicked_machine_at"}
+"""The times of a message, named as the columns are; those of hits by their kind and whether a person made them."""
+REASONS = {FAILED: "failed_reason", UNKNOWN: "unknown_reason", SUPPRESSED: "suppressed_reason", EXPIRED: "expired_reason", HELD: "held_reason"}
+"""The times that have reasons, and where these stand."""
 
 
 class Cell(NamedTuple):
@@ -56,26 +54,28 @@ class Message:
 
     contact_id: UUID
     cell: Cell | None = None
-    times: list[datetime | None] = field(default_factory=lambda: [None] * len(TIMES))
-    reasons: dict[int, str] = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
     segments: int = 0
     priced: Priced | None = None
     orders: int = 0
     replies: int = 0
     opt_outs: int = 0
 
-    def happened(self, what: int, at: datetime) -> None:
+    def happened(self, what: str, at: datetime) -> None:
         """`what` was at the latest `at`."""
-        known = self.times[what]
+        known = self.times.get(what)
         if known is None or at < known:
             self.times[what] = at
 
-    def ended(self, what: int, at: datetime, reason: str) -> None:
+    def ended(self, what: str, at: datetime, reason: str) -> None:
         """The reason is that of the first time, or, of what a message waits for, of the latest."""
-        known = self.times[what]
-        mine, theirs = (at, reason), (known, self.reasons.get(what, ""))
-        if known is None or (mine > theirs if what == HELD else mine < theirs):
-            self.times[what], self.reasons[what] = at, reason
+        known, name = self.times.get(what), REASONS[what]
+        if known is not None:
+            mine, theirs = (at, reason), (known, self.reasons[name])
+            if mine < theirs if what == HELD else mine > theirs:
+                return
+        self.times[what], self.reasons[name] = at, reason
 
 
 class Hit(NamedTuple):

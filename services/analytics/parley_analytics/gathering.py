@@ -27,11 +27,11 @@ from parley_analytics.facts import (
     BOUNCED,
     COMPLAINED,
     DELIVERED,
-    ENDINGS,
     EXPIRED,
     FAILED,
     HELD,
     READ,
+    REASONS,
     SENT,
     SUPPRESSED,
     UNKNOWN,
@@ -47,7 +47,7 @@ from parley_analytics.goals import conversion
 
 ROUTER = "parley/router"
 """Who passes on what came for a contact that is part of another by now: it was told before."""
-STATUSES: dict[DeliveryStatus, int | None] = {
+STATUSES: dict[DeliveryStatus, str | None] = {
     DeliveryStatus.QUEUED: None,
     DeliveryStatus.HELD: HELD,
     DeliveryStatus.SENT: SENT,
@@ -114,7 +114,7 @@ def delivery(facts: Facts, tenant: str, data: DeliveryChanged) -> None:
     if data.price is not None:
         price = (data.at, data.price, data.currency or "")
         message.priced = price if message.priced is None else max(price, message.priced)
-    if what not in ENDINGS:
+    if what not in REASONS:
         message.happened(what, data.at)
         return
     message.ended(what, data.at, short(data.reason))

@@ -33,9 +33,14 @@ def statement(name: str) -> str:
 
 def statements() -> dict[str, str]:
     """The statements of `Counting`. Two of them are the ends of others."""
-    found = {name: statement(name) for name in ("figures", "heard", "hits", "opt_outs", "recount", "replies")}
-    of_messages = {name: statement(name) + statement("differences") for name in ("count", "correct")}
-    return found | of_messages | {name: statement(name) + statement("money") for name in ("orders", "attribute")}
+    ends = {"count": "differences", "correct": "differences", "orders": "money", "attribute": "money"}
+    names = ("figures", "heard", "hits", "opt_outs", "recount", "replies", *ends)
+    return {name: terse(statement(name) + (statement(ends[name]) if name in ends else "")) for name in names}
+
+
+def terse(sql: str) -> str:
+    """The same without comments and indents: what is longer than 15 KiB asyncpg does not keep prepared, and planning takes longer than counting."""
+    return "\n".join(part for line in sql.splitlines() if (part := line.partition("--")[0].strip()))
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,16 @@ class Count:
         facts = await self.veil.over(connection, facts, now)
         counting = Counting(connection, self.sql, rules)
         await counting.run(facts)
-        await lock(connection, counting.former)
+        if counting.former:
+            await lock(connection, counting.former)
         buyers = {one.contact_id for one in facts.orders.values()} | counting.former
-        await self.outcomes.follow(connection, facts.people() | buyers, buyers, self.rules)
+        await self.outcomes.follow(connection, counting.people | buyers, buyers, self.rules)
         return ()
 
     async def _turn(self, connection: Connection, erasing: bool) -> None:
-        """Batches may count at the same time; while somebody is erased nobody counts, or what another replica is just writing would stay."""
-        await connection.execute(f"SELECT pg_advisory_xact_lock{'' if erasing else '_shared'}($1, $2)", *ERASING)
+        """Batches may count at the same time; while somebody is erased nobody counts, or what another replica is just writing would stay.
+
+        The statements are long, the rows few: to plan them anew each time would take longer than to carry them out.
+        """
+        turn = f"pg_advisory_xact_lock{'' if erasing else '_shared'}($1, $2)"
+        await connection.execute(f"SELECT set_config('plan_cache_mode', 'force_generic_plan', true), {turn}", *ERASING)

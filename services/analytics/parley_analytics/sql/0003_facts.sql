@@ -164,6 +164,8 @@ CREATE INDEX counters_by_period ON counters (period);
 -- `period` null: in none yet.
 ALTER TABLE orders ADD COLUMN goal text NOT NULL DEFAULT 'order.placed', ADD COLUMN cell_id uuid, ADD COLUMN period timestamptz;
 ALTER TABLE orders ALTER COLUMN goal DROP DEFAULT, DROP CONSTRAINT orders_pkey, ADD PRIMARY KEY (tenant, goal, order_id);
+DROP INDEX orders_by_contact;
+CREATE INDEX orders_by_contact ON orders (contact_id, at);
 
 -- Orders owed to messages and their value, and what providers said that messages cost; by the quarter of the message.
 CREATE TABLE money (

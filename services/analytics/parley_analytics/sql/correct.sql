@@ -1,4 +1,4 @@
--- The times of opens and clicks of messages of which a hit was judged anew, as all judgements now say. `differences.sql` goes on from `changed`.
+-- The times of opens and clicks of messages of which a hit was judged anew, as all judgements now say. `differences.sql` goes on.
 WITH changed AS (
     UPDATE messages AS m SET opened_at = judged.opened_at, clicked_at = judged.clicked_at,
         opened_machine_at = judged.opened_machine_at, clicked_machine_at = judged.clicked_machine_at
@@ -9,5 +9,3 @@ WITH changed AS (
         FROM hits WHERE contact_id = ANY($1::uuid[]) AND message_id = ANY($2::uuid[]) GROUP BY message_id
     ) AS judged
     WHERE m.message_id = judged.message_id
-    RETURNING old AS before, new AS after
-)

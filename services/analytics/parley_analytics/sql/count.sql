@@ -1,17 +1,19 @@
 -- Facts of a batch: what is told merges into what is known. Earlier times win, of what changes (held, price) later ones. Tables are written in order of their
--- keys, so that two replicas wait for each other instead of locking each other out. `differences.sql` goes on from `changed`.
+-- keys, so that two replicas wait for each other instead of locking each other out. `differences.sql` goes on.
 WITH named AS (
     INSERT INTO cells (cell_id, tenant, campaign, channel, variant, purpose, language, flow, step)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) AS given (cell_id)
+    SELECT * FROM json_to_recordset($1::json) AS told (cell_id uuid, tenant text, campaign text, channel text, variant text, purpose text, language text,
+        flow text, step text)
     ORDER BY cell_id ON CONFLICT DO NOTHING
 ), changed AS (
     INSERT INTO messages AS m (message_id, contact_id, cell_id, sent_at, delivered_at, read_at, opened_at, clicked_at, opened_machine_at,
         clicked_machine_at, failed_at, unknown_at, suppressed_at, expired_at, held_at, complained_at, unsubscribed_at, bounced_at,
         failed_reason, unknown_reason, suppressed_reason, expired_reason, held_reason, segments, priced_at, price, currency, orders, replies, opt_outs)
-    SELECT * FROM unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
-        $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
-        $24::timestamptz[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[],
-        $33::integer[], $34::timestamptz[], $35::numeric[], $36::text[], $37::integer[], $38::integer[], $39::integer[]) AS given (message_id)
+    SELECT * FROM json_to_recordset($2::json) AS told (message_id uuid, contact_id uuid, cell_id uuid, sent_at timestamptz, delivered_at timestamptz,
+        read_at timestamptz, opened_at timestamptz, clicked_at timestamptz, opened_machine_at timestamptz, clicked_machine_at timestamptz,
+        failed_at timestamptz, unknown_at timestamptz, suppressed_at timestamptz, expired_at timestamptz, held_at timestamptz, complained_at timestamptz,
+        unsubscribed_at timestamptz, bounced_at timestamptz, failed_reason text, unknown_reason text, suppressed_reason text, expired_reason text,
+        held_reason text, segments integer, priced_at timestamptz, price numeric, currency text, orders integer, replies integer, opt_outs integer)
     ORDER BY message_id
     ON CONFLICT (message_id) DO UPDATE SET
         cell_id = COALESCE(m.cell_id, excluded.cell_id),
@@ -71,5 +73,3 @@ WITH named AS (
         OR (excluded.bounced_at IS NOT NULL AND COALESCE(excluded.bounced_at < m.bounced_at, true))
         OR (excluded.priced_at IS NOT NULL
             AND COALESCE((excluded.priced_at, excluded.price, excluded.currency) > (m.priced_at, m.price, m.currency), true))
-    RETURNING old AS before, new AS after
-)

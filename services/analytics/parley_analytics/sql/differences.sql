@@ -1,18 +1,28 @@
--- From what messages were and are to figures: people follow, and it is told by how much each counter is to change (`figures.sql` does it, once a batch).
--- Also whose answers, refusals and orders may belong to other messages now, and from when to when; of most messages, nobody's.
-, reached AS (
+    -- The end of `count.sql` and `correct.sql`: from what messages were and are to figures. People follow, and it is told by how much each counter is to change
+    -- (`figures.sql` does it, once a batch). Also whose answers, refusals and orders may belong to other messages now, and from when to when; of most, nobody's.
+    RETURNING new.contact_id, old.cell_id AS old_cell_id, new.cell_id AS new_cell_id, old.period AS old_period, new.period AS new_period,
+        old.left_at AS old_left_at, new.left_at AS new_left_at, old.arrived_at AS old_arrived_at, new.arrived_at AS new_arrived_at,
+        old.dead AS old_dead, new.dead AS new_dead,
+        old.sent AS old_sent, new.sent AS new_sent, old.delivered AS old_delivered, new.delivered AS new_delivered, old.opened AS old_opened,
+        new.opened AS new_opened, old.clicked AS old_clicked, new.clicked AS new_clicked, old.replied AS old_replied, new.replied AS new_replied,
+        old.converted AS old_converted, new.converted AS new_converted, old.opted_out AS old_opted_out, new.opted_out AS new_opted_out,
+        old.complained AS old_complained, new.complained AS new_complained, old.bounced AS old_bounced, new.bounced AS new_bounced,
+        old.failed AS old_failed, new.failed AS new_failed, old.unknown AS old_unknown, new.unknown AS new_unknown, old.suppressed AS old_suppressed,
+        new.suppressed AS new_suppressed, old.expired AS old_expired, new.expired AS new_expired, old.opened_machine AS old_opened_machine,
+        new.opened_machine AS new_opened_machine, old.clicked_machine AS old_clicked_machine, new.clicked_machine AS new_clicked_machine,
+        old.units AS old_units, new.units AS new_units,
+        old.ended AS old_ended, new.ended AS new_ended, old.why AS old_why, new.why AS new_why, old.price AS old_price, new.price AS new_price,
+        old.currency AS old_currency, new.currency AS new_currency
+), weighed AS (
+    SELECT changed.*, CASE WHEN old_cell_id IS NULL THEN 0 ELSE old_sent END AS counted FROM changed WHERE new_cell_id IS NOT NULL
+), reached AS (
     INSERT INTO people AS p (cell_id, contact_id, first_sent_at, delivered, opened, clicked, replied, converted, opted_out)
-    SELECT (after).cell_id, (after).contact_id, min((after).left_at),
-        sum((after).delivered * now_counted - COALESCE((before).delivered, 0) * then_counted),
-        sum((after).opened * now_counted - COALESCE((before).opened, 0) * then_counted),
-        sum((after).clicked * now_counted - COALESCE((before).clicked, 0) * then_counted),
-        sum((after).replied * now_counted - COALESCE((before).replied, 0) * then_counted),
-        sum((after).converted * now_counted - COALESCE((before).converted, 0) * then_counted),
-        sum((after).opted_out * now_counted - COALESCE((before).opted_out, 0) * then_counted)
-    FROM changed,
-        LATERAL (SELECT ((after).sent)::integer AS now_counted,
-            CASE WHEN (before).cell_id IS NULL THEN 0 ELSE COALESCE((before).sent, 0) END AS then_counted) AS counted
-    WHERE (after).cell_id IS NOT NULL AND now_counted + then_counted > 0
+    SELECT new_cell_id, contact_id, min(new_left_at),
+        sum(new_delivered - CASE WHEN counted = 1 THEN old_delivered ELSE 0 END), sum(new_opened - CASE WHEN counted = 1 THEN old_opened ELSE 0 END),
+        sum(new_clicked - CASE WHEN counted = 1 THEN old_clicked ELSE 0 END), sum(new_replied - CASE WHEN counted = 1 THEN old_replied ELSE 0 END),
+        sum(new_converted - CASE WHEN counted = 1 THEN old_converted ELSE 0 END),
+        sum(new_opted_out - CASE WHEN counted = 1 THEN old_opted_out ELSE 0 END)
+    FROM weighed WHERE new_sent + counted > 0
     GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (cell_id, contact_id) DO UPDATE SET
         first_sent_at = LEAST(p.first_sent_at, excluded.first_sent_at),
@@ -22,34 +32,31 @@
         replied = p.replied + excluded.replied,
         converted = p.converted + excluded.converted,
         opted_out = p.opted_out + excluded.opted_out
-    WHERE COALESCE(excluded.first_sent_at < p.first_sent_at, excluded.first_sent_at IS NOT NULL) OR excluded.delivered <> 0 OR excluded.opened <> 0
-        OR excluded.clicked <> 0 OR excluded.replied <> 0 OR excluded.converted <> 0 OR excluded.opted_out <> 0
-    RETURNING old AS before, new AS after
+    WHERE COALESCE(excluded.first_sent_at < p.first_sent_at, excluded.first_sent_at IS NOT NULL)
+        OR excluded.delivered <> 0 OR excluded.opened <> 0 OR excluded.clicked <> 0 OR excluded.replied <> 0 OR excluded.converted <> 0 OR
+        excluded.opted_out <> 0
+    RETURNING new.cell_id, old.period AS old_period, new.period AS new_period, old.delivered AS old_delivered, new.delivered AS new_delivered, old.opened AS old_opened,
+        new.opened AS new_opened, old.clicked AS old_clicked, new.clicked AS new_clicked, old.replied AS old_replied, new.replied AS new_replied,
+        old.converted AS old_converted, new.converted AS new_converted, old.opted_out AS old_opted_out, new.opted_out AS new_opted_out
 ), signed AS (
-    SELECT m, sign FROM changed, LATERAL (VALUES (after, 1), (before, -1)) AS counted (m, sign) WHERE (m).period IS NOT NULL
-), differences AS (
-    SELECT (m).cell_id, (m).period, sign * (m).sent AS sent, sign * (m).delivered AS delivered, sign * (m).opened AS opened,
-        sign * (m).clicked AS clicked, sign * (m).replied AS replied, sign * (m).converted AS converted, sign * (m).opted_out AS opted_out,
-        sign * (m).complained AS complained, sign * (m).bounced AS bounced, sign * (m).failed AS failed, sign * (m).unknown AS unknown,
-        sign * (m).suppressed AS suppressed, sign * (m).expired AS expired, sign * (m).opened_machine AS opened_machine,
-        sign * (m).clicked_machine AS clicked_machine, sign * (m).units AS segments,
-        0 AS people_sent, 0 AS people_delivered, 0 AS people_opened, 0 AS people_clicked, 0 AS people_replied, 0 AS people_converted, 0 AS people_opted_out
-    FROM signed
+    SELECT 1 AS sign, new_cell_id AS cell_id, new_period AS period, new_sent AS sent, new_delivered AS delivered, new_opened AS opened, new_clicked AS clicked, new_replied AS replied, new_converted AS converted,
+        new_opted_out AS opted_out, new_complained AS complained, new_bounced AS bounced, new_failed AS failed, new_unknown AS unknown,
+        new_suppressed AS suppressed, new_expired AS expired, new_opened_machine AS opened_machine, new_clicked_machine AS clicked_machine,
+        new_units AS units, new_ended AS ended, new_why AS why, new_price AS price, new_currency AS currency
+    FROM changed WHERE new_period IS NOT NULL
     UNION ALL
-    SELECT (p).cell_id, (p).period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sign, sign * ((p).delivered > 0)::integer,
-        sign * ((p).opened > 0)::integer, sign * ((p).clicked > 0)::integer, sign * ((p).replied > 0)::integer, sign * ((p).converted > 0)::integer,
-        sign * ((p).opted_out > 0)::integer
-    FROM reached, LATERAL (VALUES (after, 1), (before, -1)) AS counted (p, sign) WHERE (p).period IS NOT NULL
-), moved AS (
-    SELECT (after).contact_id, LEAST((before).left_at, (after).left_at) AS since, GREATEST((before).left_at, (after).left_at) AS until
-    FROM changed
-    WHERE ROW((before).cell_id, (before).period, (before).left_at, (before).arrived_at, (before).dead)
-        IS DISTINCT FROM ROW((after).cell_id, (after).period, (after).left_at, (after).arrived_at, (after).dead)
+    SELECT -1, old_cell_id, old_period, old_sent, old_delivered, old_opened, old_clicked, old_replied, old_converted, old_opted_out, old_complained, old_bounced, old_failed,
+        old_unknown, old_suppressed, old_expired, old_opened_machine, old_clicked_machine, old_units, old_ended, old_why, old_price, old_currency
+    FROM changed WHERE old_period IS NOT NULL
 ), stirred AS (
-    SELECT contact_id, since, until FROM moved WHERE since IS NOT NULL AND (
-        EXISTS (SELECT FROM replies r WHERE r.contact_id = moved.contact_id AND r.at BETWEEN since AND until + interval '72 hours')
-        OR EXISTS (SELECT FROM opt_outs o WHERE o.contact_id = moved.contact_id AND o.at BETWEEN since AND until + interval '7 days')
-        OR EXISTS (SELECT FROM orders o WHERE o.contact_id = moved.contact_id))
+    SELECT contact_id, LEAST(old_left_at, new_left_at) AS since, GREATEST(old_left_at, new_left_at) AS until FROM changed
+    WHERE COALESCE(old_left_at, new_left_at) IS NOT NULL AND ROW(old_cell_id, old_period, old_left_at, old_arrived_at, old_dead)
+        IS DISTINCT FROM ROW(new_cell_id, new_period, new_left_at, new_arrived_at, new_dead)
+), asking AS (
+    SELECT contact_id, since, until FROM stirred
+    WHERE EXISTS (SELECT FROM replies r WHERE r.contact_id = stirred.contact_id AND r.at BETWEEN since AND until + interval '72 hours')
+        OR EXISTS (SELECT FROM opt_outs o WHERE o.contact_id = stirred.contact_id AND o.at BETWEEN since AND until + interval '7 days')
+        OR EXISTS (SELECT FROM orders o WHERE o.contact_id = stirred.contact_id AND o.at >= since)
 )
 SELECT
     (SELECT json_agg(d) FROM (
@@ -59,13 +66,31 @@ SELECT
             sum(clicked_machine) AS clicked_machine, sum(segments) AS segments, sum(people_sent) AS people_sent,
             sum(people_delivered) AS people_delivered, sum(people_opened) AS people_opened, sum(people_clicked) AS people_clicked,
             sum(people_replied) AS people_replied, sum(people_converted) AS people_converted, sum(people_opted_out) AS people_opted_out
-        FROM differences GROUP BY cell_id, period) AS d) AS counters,
+        FROM (
+            SELECT cell_id, period, sign * sent AS sent, sign * delivered AS delivered, sign * opened AS opened, sign * clicked AS clicked, sign * replied AS replied,
+                sign * converted AS converted, sign * opted_out AS opted_out, sign * complained AS complained, sign * bounced AS bounced,
+                sign * failed AS failed, sign * unknown AS unknown, sign * suppressed AS suppressed, sign * expired AS expired,
+                sign * opened_machine AS opened_machine, sign * clicked_machine AS clicked_machine, sign * units AS segments,
+                0 AS people_sent, 0 AS people_delivered, 0 AS people_opened, 0 AS people_clicked, 0 AS people_replied, 0 AS people_converted,
+                0 AS people_opted_out
+            FROM signed
+            UNION ALL
+            SELECT cell_id, new_period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+                (new_delivered > 0)::integer, (new_opened > 0)::integer, (new_clicked > 0)::integer, (new_replied > 0)::integer,
+                (new_converted > 0)::integer, (new_opted_out > 0)::integer
+            FROM reached WHERE new_period IS NOT NULL
+            UNION ALL
+            SELECT cell_id, old_period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1,
+                -(old_delivered > 0)::integer, -(old_opened > 0)::integer, -(old_clicked > 0)::integer, -(old_replied > 0)::integer,
+                -(old_converted > 0)::integer, -(old_opted_out > 0)::integer
+            FROM reached WHERE old_period IS NOT NULL
+        ) AS counted GROUP BY cell_id, period) AS d) AS counters,
     (SELECT json_agg(d) FROM (
-        SELECT (m).cell_id, (m).period, (m).ended AS status, (m).why AS reason, sum(sign) AS messages FROM signed WHERE (m).ended IS NOT NULL
+        SELECT cell_id, period, ended AS status, why AS reason, sum(sign) AS messages FROM signed WHERE ended IS NOT NULL
         GROUP BY 1, 2, 3, 4 HAVING sum(sign) <> 0) AS d) AS reasons,
     (SELECT json_agg(d) FROM (
-        SELECT (m).cell_id, (m).period, (m).currency, 0 AS orders, 0 AS revenue, sum(sign * (m).price) AS cost FROM signed WHERE (m).price IS NOT NULL
-        GROUP BY 1, 2, 3 HAVING sum(sign * (m).price) <> 0) AS d) AS money,
-    (SELECT array_agg(contact_id ORDER BY contact_id, since, until) FROM stirred) AS contacts,
-    (SELECT array_agg(since ORDER BY contact_id, since, until) FROM stirred) AS since,
-    (SELECT array_agg(until ORDER BY contact_id, since, until) FROM stirred) AS until
+        SELECT cell_id, period, currency, 0 AS orders, 0 AS revenue, sum(sign * price) AS cost FROM signed WHERE price IS NOT NULL
+        GROUP BY 1, 2, 3 HAVING sum(sign * price) <> 0) AS d) AS money,
+    (SELECT array_agg(contact_id ORDER BY contact_id, since, until) FROM asking) AS contacts,
+    (SELECT array_agg(since ORDER BY contact_id, since, until) FROM asking) AS since,
+    (SELECT array_agg(until ORDER BY contact_id, since, until) FROM asking) AS until
