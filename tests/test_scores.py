@@ -50,6 +50,7 @@ def test_what_is_long_ago_fades():
     later = T0 + timedelta(days=180)
 
     assert 20 == round(scores.fan(done, later))
+    assert scores.fan(done, T0) == scores.fan(done, T0 - timedelta(days=9))  # what is said to lie ahead counts as of now
     assert 2 > scores.silent([T0] * 5, [], T0 + timedelta(days=400))
 
 
