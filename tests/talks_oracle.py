@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 
-BOUNDS = [0.01 * 10 ** (step / 24) for step in range(240)]
+BOUNDS = [0.01 * 10 ** (step / 12) for step in range(120)]
 """Seconds at which the steps of durations begin, from the first on."""
 
 

@@ -203,7 +203,7 @@ def test_the_last_rating_counts(tables):
 @pytest.mark.stack
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.floats(0.02, 3e6), min_size=1, max_size=40))
-def test_medians_and_p90_are_within_five_percent(tables, waits):
+def test_medians_and_p90_are_within_a_tenth(tables, waits):
     """Against the durations themselves, at the nearest rank."""
     runner, pool = tables
     runner.run(pool.execute("TRUNCATE talks, talk_counts"))
@@ -212,7 +212,7 @@ def test_medians_and_p90_are_within_five_percent(tables, waits):
     found, ranked = summary(tables).totals.times["first_answer"], sorted(waits)
     exact = [ranked[-(-len(waits) * share // 10) - 1] for share in (5, 9)]
 
-    assert pytest.approx(exact, rel=0.05) == list(found)
+    assert pytest.approx(exact, rel=0.102) == list(found)
 
 
 @pytest.mark.stack
@@ -295,7 +295,7 @@ def test_parts_are_the_time_asked_for_without_gap_or_overlap(start, length, zone
     since = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * start)
     until = since + timedelta(minutes=15 * length)
     found = sorted(parts(since, until, zone, bucket), key=lambda part: part.since)
-    whole = [moment.astimezone(zone).strftime("%H:%M") for part in found if part.grain != "quarter" for moment in part[1:]]
+    whole = [moment.astimezone(zone).strftime("%H:%M") for part in found if part.grain != "quarter" for moment in (part.since, part.until)]
 
     assert [since, *(part.until for part in found)] == [*(part.since for part in found), until]
     assert set(whole) <= ({"00:00", "01:00"} if str(zone) == "America/Havana" else {"00:00"})
@@ -305,14 +305,15 @@ def test_a_year_is_read_from_months_and_ten_days_from_a_week():
     """As coarse as can be."""
     new_year, next_year = datetime(2025, 12, 31, 15, tzinfo=UTC), datetime(2026, 12, 31, 15, tzinfo=UTC)
     monday = datetime(2026, 11, 22, 15, tzinfo=UTC)
-    ten_days = [Part("week", monday, monday + timedelta(days=7)), Part("day", monday + timedelta(days=7), monday + timedelta(days=10))]
+    next_monday, end = monday + timedelta(days=7), monday + timedelta(days=10)
+    ten_days = [Part("week", monday, next_monday, monday), Part("day", next_monday, end, next_monday)]
 
     assert [Part("month", new_year, next_year)] == parts(new_year, next_year, SEOUL, None)
-    assert ten_days == parts(monday, monday + timedelta(days=10), SEOUL, "week")
+    assert ten_days == parts(monday, end, SEOUL, "week")
 
 
-def test_a_step_is_wrong_by_less_than_five_percent():
+def test_a_step_is_wrong_by_a_tenth_at_most():
     """On both of its ends."""
     ends = [(bound, oracle.BOUNDS[place + 1], seconds(place + 1)) for place, bound in enumerate(oracle.BOUNDS[:-1])]
 
-    assert max(max(told / low, high / told) for low, high, told in ends) < 1.05 and mean(told / low for low, _, told in ends) > 1.04
+    assert max(max(told / low, high / told) for low, high, told in ends) < 1.102 and mean(told / low for low, _, told in ends) > 1.09

@@ -34,12 +34,12 @@ FINER: Mapping[str | None, tuple[str, ...]] = {
     None: ("month", "week", "day"), "month": ("month", "week", "day"), "week": ("week", "day"), "day": ("day",), "hour": (),
 }  # fmt: skip
 """Of which grains a bucket can be made, the coarsest first; quarters of an hour fit into any."""
-A_DECADE, SHORTEST = 24, 0.01
+A_DECADE, SHORTEST = 12, 0.01
 """Steps in which durations are counted (`talk_step` in `sql/0004_talks.sql`): so many while they grow tenfold, from so many seconds on."""
 
 
 class Lasting(NamedTuple):
-    """The seconds in which half, and nine tenths, of the conversations came so far: within 5 %, for durations are counted in steps."""
+    """The seconds in which half, and nine tenths, of the conversations came so far: within 10.1 %, for durations are counted in steps."""
 
     median: float
     p90: float
@@ -63,11 +63,12 @@ class Kpis:
 
 
 class Part(NamedTuple):
-    """Counters of one grain between two moments."""
+    """Counters of one grain between two moments, for the bucket that begins `at`."""
 
     grain: str
     since: datetime
     until: datetime
+    at: datetime | None = None
 
 
 def kpis(rows: Iterable[Mapping[str, Any]]) -> Kpis:
@@ -86,31 +87,44 @@ def kpis(rows: Iterable[Mapping[str, Any]]) -> Kpis:
 
 
 def seconds(step: int) -> float:
-    """What a duration in this step is taken for: the middle of it on the scale of logarithms, so it is wrong by 4.9 % at most."""
+    """What a duration in this step is taken for: the middle of it on the scale of logarithms, so it is wrong by 10.1 % at most."""
     return 0.0 if step == 0 else float(f"{SHORTEST * 10 ** ((step - 0.5) / A_DECADE):.4g}")
 
 
-def parts(since: datetime, until: datetime, zone: ZoneInfo, bucket: str | None) -> list[Part]:
-    """The counters that together are the time from `since` until `until`: the coarsest that fit into what is asked, and finer ones at the ends."""
-    return _within(FINER[bucket], since, until, zone)
+def parts(since: datetime, until: datetime, zone: ZoneInfo, bucket: str | None, *, quarters: bool = False) -> list[Part]:
+    """The counters that together are the time from `since` until `until`, bucket by bucket: the coarsest that fit into it, and finer ones at the ends.
+
+    `quarters`: those alone, which are right in any zone.
+    """
+    finer = () if quarters else FINER[bucket]
+    if bucket is None:
+        return _within(finer, since, until, zone, None)
+    found, start = list[Part](), _begin(bucket, since, zone)
+    while start < until:
+        end = _after(bucket, start, zone)
+        found += _within(finer, max(since, start), min(until, end), zone, start)
+        start = end
+    return found
 
 
-def _within(grains: Sequence[str], since: datetime, until: datetime, zone: ZoneInfo) -> list[Part]:
+def _within(grains: Sequence[str], since: datetime, until: datetime, zone: ZoneInfo, at: datetime | None) -> list[Part]:
     """Whole ones of the first grain, and what is left at both ends in the finer ones."""
     if since >= until:
         return []
     if not grains:
-        return [Part("quarter", since, until)]
+        return [Part("quarter", since, until, at)]
     first, last = _next(grains[0], since, zone), _begin(grains[0], until, zone)
-    if first > last:
-        return _within(grains[1:], since, until, zone)
-    middle = [Part(grains[0], first, last)] if first < last else []  # where a month ends, a week goes on, and must not be part of it
-    return [*_within(grains[1:], since, first, zone), *middle, *_within(grains[1:], last, until, zone)]
+    if first >= last:
+        return _within(grains[1:], since, until, zone, at)
+    return [*_within(grains[1:], since, first, zone, at), Part(grains[0], first, last, at), *_within(grains[1:], last, until, zone, at)]
 
 
 def _begin(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
-    """When the day, week or month began in which the moment is."""
-    day = moment.astimezone(zone).date()
+    """When the hour, day, week or month began in which the moment is."""
+    here = moment.astimezone(zone)
+    if grain == "hour":  # on the clock: in a zone that is half an hour off it begins at half past
+        return moment - timedelta(minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
+    day = here.date()
     first = {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[grain]
     return datetime.combine(first, time(), zone).astimezone(UTC)
 
@@ -118,5 +132,10 @@ def _begin(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
 def _next(grain: str, moment: datetime, zone: ZoneInfo) -> datetime:
     """The moment, where a day, week or month begins then, else when the next one does."""
     begun = _begin(grain, moment, zone)
+    return moment if begun == moment else _after(grain, begun, zone)
+
+
+def _after(grain: str, begun: datetime, zone: ZoneInfo) -> datetime:
+    """When the next one begins."""
     # A day has 23 to 25 hours, a month 28 to 31 days: this far on it is the next one.
-    return moment if begun == moment else _begin(grain, begun + timedelta(hours={"day": 36, "week": 180, "month": 960}[grain]), zone)
+    return _begin(grain, begun + timedelta(hours={"hour": 1, "day": 36, "week": 180, "month": 960}[grain]), zone)

@@ -56,17 +56,16 @@ class Summary:
 async def conversations(pool: Pool, tenant: str, asked: Asked) -> Summary:
     """What came of these conversations."""
     stored = await pool.fetchval("SELECT zone FROM talk_zones WHERE tenant = $1", tenant)
-    # Right after a tenant has moved to another zone the days are still those of the old one: quarters are right in any.
-    coarse = stored == str(asked.zone)
-    whole = parts(asked.since, asked.until, asked.zone, None) if coarse else [Part("quarter", asked.since, asked.until)]
-    fine = parts(asked.since, asked.until, asked.zone, asked.bucket) if coarse else whole
+    # Right after a tenant has moved to another zone the days are still those of the old one.
+    fine = stored != str(asked.zone)
     by, value = asked.only or ("", None)
-    total = await _rows(pool, tenant, by, value, 1, None, asked.zone, whole)
+    total = await _rows(pool, tenant, by, value, 1, parts(asked.since, asked.until, asked.zone, None, quarters=fine))
     totals = total[0].kpis if total else kpis(())
     if asked.group_by is None and asked.bucket is None:
         return Summary([Row(None, None, totals)], totals, truncated=False)
-    most = max(1, ROWS // buckets(asked))
-    rows = await _rows(pool, tenant, asked.group_by or by, value, most + 1, asked.bucket, asked.zone, fine)
+    of = parts(asked.since, asked.until, asked.zone, asked.bucket, quarters=fine)
+    most = max(1, ROWS // len({one.at for one in of}))
+    rows = await _rows(pool, tenant, asked.group_by or by, value, most + 1, of)
     values = list(dict.fromkeys(row.value for row in rows))
     beyond = set(values[most:])
     shown = [row for row in rows if row.value not in beyond]
@@ -75,27 +74,8 @@ async def conversations(pool: Pool, tenant: str, asked: Asked) -> Summary:
     return Summary(shown, totals, truncated=len(values) > most)
 
 
-def buckets(asked: Asked) -> int:
-    """How many buckets there may be at most."""
-    hours = (asked.until - asked.since).total_seconds() / 3600
-    return {None: 1, "hour": int(hours) + 1, "day": int(hours / 23) + 2, "week": int(hours / 167) + 2, "month": int(hours / 671) + 2}[asked.bucket]
-
-
-async def _rows(
-    pool: Pool, tenant: str, dimension: str, value: str | None, most: int, bucket: str | None, zone: ZoneInfo, of: Sequence[Part]
-) -> list[Row]:
-    found = await pool.fetch(
-        statement("talks"),
-        tenant,
-        dimension,
-        value,
-        most,
-        bucket,
-        str(zone),
-        [one.grain for one in of],
-        [one.since for one in of],
-        [one.until for one in of],
-    )
+async def _rows(pool: Pool, tenant: str, dimension: str, value: str | None, most: int, of: Sequence[Part]) -> list[Row]:
+    found = await pool.fetch(statement("talks"), tenant, dimension, value, most, *(list(column) for column in zip(*of, strict=True)))
     return [
         Row(value, at.astimezone(UTC) if at is not None else None, kpis([dict(row) for row in rows]))
         for (value, at), rows in groupby(found, key=lambda row: (row["value"], row["at"]))

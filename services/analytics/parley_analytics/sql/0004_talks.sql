@@ -23,9 +23,10 @@ CREATE TABLE talks (
     score        told                                  -- of the last rating
 ) WITH (fillfactor = 80);
 
--- Durations on a scale of their logarithm, 24 steps a decade from 10 ms on: what lies in one step differs by a tenth at most. 0: shorter.
+-- Durations on a scale of their logarithm, 12 steps while they grow tenfold, from 10 ms on: what lies in one step differs by a
+-- fifth at most. 0: shorter.
 CREATE FUNCTION talk_step(lasted interval) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN lasted >= interval '10 ms' THEN LEAST(240, 1 + floor(24 * (log(extract(epoch FROM lasted)::double precision) + 2)))::integer
+    SELECT CASE WHEN lasted >= interval '10 ms' THEN LEAST(120, 1 + floor(12 * (log(extract(epoch FROM lasted)::double precision) + 2)))::integer
         WHEN lasted IS NOT NULL THEN 0 END
 $$;
 

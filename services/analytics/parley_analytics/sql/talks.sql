@@ -1,9 +1,9 @@
 -- The counters of a tenant's conversations that began between two moments, which are cut into parts of months, weeks, days and quarters of an hour.
 -- A row for each value, bucket and name: how many, the steps at the median and at nine tenths (the nearest ranks), scores in sum and those from 4 on.
 WITH placed AS MATERIALIZED (
-    SELECT value, CASE WHEN $5::text = grain THEN period WHEN $5::text IS NOT NULL THEN date_trunc($5, period, $6) END AS at, what, place, sum(n) AS n
-    FROM unnest($7::text[], $8::timestamptz[], $9::timestamptz[]) AS part (grain, since, until), LATERAL (
-        SELECT period, value, what, place, n FROM talk_counts AS c
+    SELECT value, at, what, place, sum(n) AS n
+    FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) AS part (grain, since, until, at), LATERAL (
+        SELECT value, what, place, n FROM talk_counts AS c
         WHERE c.tenant = $1 AND c.dimension = $2 AND c.grain = part.grain AND c.period >= part.since AND c.period < part.until
         OFFSET 0  -- a look into the index for every part, never a scan of all
     ) AS counted
