@@ -55,7 +55,7 @@ async def run(settings: Settings, rounds: int, many: int = MANY) -> list[Finding
         behind = [await crowd.drained(FEW) for _ in range(rounds + 1)][1:]
         held = max(held, resident(here))
         await queue.set(LANE, paused=True)
-        tenants = await crowd.tenants()
+        tenants = await crowd.tenants(rounds)
     floor = Series(tuple(few))
     cost = "sender and its PostgreSQL: messages by a second of processor"
     return [
@@ -117,11 +117,11 @@ class Crowd:
         await self._still(LANE)
         return number / spent
 
-    async def tenants(self) -> Waits:
+    async def tenants(self, rounds: int) -> Waits:
         """A small tenant's backlog in a lane of its own, and beside a hundred times as much of a large one: times from when it comes to stand there."""
-        alone = await self._small()
+        alone = [wait for _ in range(rounds) for wait in await self._small()]
         await self.stand(SECOND, "inapp", LARGE, "large")
-        beside = await self._small()
+        beside = [wait for _ in range(rounds) for wait in await self._small()]
         return Waits(
             "small_tenant_beside_large", f"sender: {SMALL} messages of a tenant, {LARGE:,} of another queued, at {THEIR_RATE}", alone, beside, TWICE
         )

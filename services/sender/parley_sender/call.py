@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Literal
 from uuid import UUID
 
@@ -46,6 +45,8 @@ class Calls:
     binds: Binds
     _tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _fetching: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _bearers: dict[str, TokenProvider | None] = field(default_factory=dict)
+    """The providers by account, where their calls carry a token."""
 
     async def deliver(self, message: Outgoing, account: Account, done: int) -> tuple[int, list[Outcome]]:
         """Makes the message's requests from the `done`-th on, each after the one before was taken. Gives how many the provider has, and the outcomes."""
@@ -79,7 +80,10 @@ class Calls:
         known = self._tokens.get(account.name)
         if known is not None and now < known[1]:
             return known[0]
-        provider = _with_tokens(account.provider)
+        if account.name not in self._bearers:  # asked of a protocol once: that takes as long as to build a request
+            found = PROVIDERS[account.provider]
+            self._bearers[account.name] = found if isinstance(found, TokenProvider) else None
+        provider = self._bearers[account.name]
         if provider is None:
             return None
         async with self._fetching.setdefault(account.name, asyncio.Lock()):
@@ -144,12 +148,6 @@ def _built(message: Outgoing, account: Account, done: int) -> Sequence[HttpReque
     except Exception as error:
         return fault("transient", account, message.message_id, error)
     return requests[done:] or Outcome("permanent", "unbuildable", f"nothing to send: {len(requests)} requests, of which {done} are made")
-
-
-@cache
-def _with_tokens(name: str) -> TokenProvider | None:
-    """The provider module of this name, where its calls carry a token. Remembered: to ask a protocol for each call takes as long as to build the request."""
-    return found if isinstance(found := PROVIDERS[name], TokenProvider) else None
 
 
 def _traced() -> aiohttp.TraceConfig:

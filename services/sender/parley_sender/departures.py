@@ -96,6 +96,8 @@ class Departures:
             self._news.clear()
             self._leave(loop.time())
             asleep, wait = loop.time(), self._wait(loop.time())
+            if asleep < self.pace.left_at + STILL:  # its bytes may not have left: a standstill that begins now must be seen
+                wait = STILL if wait is None else min(wait, STILL)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait()

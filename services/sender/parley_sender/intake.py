@@ -80,7 +80,8 @@ async def insert(connection: Connection, deliveries: Sequence[Delivery]) -> set[
                route, language
            FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                $11::text[], $12::text[], $13::uuid[], $14::jsonb[], $15::int[], $16::int[], $17::text[], $18::text[], $19::timestamptz[],
-               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[], $27::jsonb[], $28::text[]) WITH ORDINALITY AS given (
+               $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::int[], $25::int[], $26::uuid[], $27::jsonb[],
+               $28::text[]) WITH ORDINALITY AS given (
                message_id, tenant, contact_id, lane, channel, address, purpose, notice, campaign, variant, flow, step, conversation_id, content, segments, parts,
                status, reason, due_at, expires_at, requested_at, started_at, timezone, priority, fallback_after, instead_of, route, language, place)
            ORDER BY place

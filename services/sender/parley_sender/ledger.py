@@ -14,6 +14,7 @@ import orjson
 from parley.channels.shape import Account
 from parley.contracts import Content, DeliveryStatus, Purpose
 from parley.database import Connection
+from parley.failures import Outcome
 from parley.policies import Policy
 from parley_sender import facts, hearing
 from parley_sender.facts import Asked
@@ -225,7 +226,6 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     """
     if not finished:
         return [], []
-    await _attempts(connection, [call for call, _ in finished], hold)
     rows = await connection.fetch(
         f"""SELECT {_qualified()}, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
                 ON message_id = id WHERE queue.state = 'calling' AND queue.fence = $3 AND queue.attempt = tries
@@ -238,11 +238,11 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     early = await _unparked(connection, lane, {one.provider_id: call.message_id for call, one in ended if one.provider_id})
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
     ways = {call.message_id: (call, after) for call, after in finished}
-    await _write(connection, changes, ways)
-    await hearing.priced(connection, [Cost(call.message_id, one.price, one.currency, one.segments) for call, _ in finished if (one := call.outcome)])
-    await _requeue(connection, [ways[change.row["message_id"]] for change in changes if change.status is DeliveryStatus.QUEUED])
     over = [change.row for change in changes if change.status is not DeliveryStatus.QUEUED]
-    await connection.execute("DELETE FROM queue WHERE message_id = ANY($1::uuid[])", [row["message_id"] for row in over])
+    await _write(connection, finished, changes, hold, [row["message_id"] for row in over])
+    late = [(call.message_id, one) for call, _ in finished if (one := call.outcome) and call.message_id not in found]
+    await hearing.priced(connection, [Cost(number, one.price, one.currency, one.segments) for number, one in late])
+    await _requeue(connection, [ways[change.row["message_id"]] for change in changes if change.status is DeliveryStatus.QUEUED])
     failed = [change.row for change in changes if change.status is DeliveryStatus.FAILED and change.row["reserved"]]
     await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in failed])
     return [change for change in changes if change.status != change.row["status"]], [(row["contact_id"], row["chain"]) for row in over]
@@ -309,20 +309,6 @@ async def _suppress(connection: Connection, rows: Sequence[asyncpg.Record]) -> N
         )
 
 
-async def _attempts(connection: Connection, calls: Sequence[Finished], hold: Hold) -> None:
-    rows = [
-        (one.message_id, one.attempt, hold.fence, one.called_at, one.ended_at, one.outcome.kind, one.outcome.code, one.outcome.reason,
-         one.outcome.provider_id, one.gate)
-        for one in calls if one.outcome is not None
-    ]  # fmt: skip
-    if rows:
-        await connection.execute(
-            "INSERT INTO attempts (message_id, attempt, fence, called_at, ended_at, outcome, code, reason, provider_id, gate) SELECT * FROM unnest($1::uuid[],"
-            " $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[]) ON CONFLICT DO NOTHING",
-            *zip(*rows, strict=True),
-        )
-
-
 async def _unparked(connection: Connection, lane: str, named: Mapping[str, UUID]) -> dict[str, list[Told]]:
     """Takes the receipts that came before their message's id was known; `named`: the message of each id."""
     if not named:
@@ -357,37 +343,49 @@ def _received(change: Changed, early: Sequence[Told]) -> Changed:
     return replace(change, status=told.status, reason=reason(told.code, change.reason, row["parts_done"], row["parts"])) if told else change
 
 
-async def _write(connection: Connection, changes: Sequence[Changed], calls: Mapping[UUID, tuple[Finished, Next]]) -> None:
-    rows = []
-    for change in changes:
-        call, after = calls[change.row["message_id"]]
-        called = call.called_at if call.outcome is not None else None
-        told = (call.outcome.price, call.outcome.currency, call.outcome.segments) if call.outcome is not None else (None, None, None)
-        rows.append(
-            (
-                call.message_id,
-                change.status,
-                change.reason,
-                after.due_at,
-                change.attempt,
-                after.failures,
-                call.parts_done,
-                change.provider_id,
-                called,
-                *told,
-            )
-        )
-    if rows:
-        await connection.execute(
-            "UPDATE deliveries SET status = new.status, reason = new.reason, due_at = new.due_at, attempt = new.attempt, failures = new.failures,"
-            " parts_done = new.parts_done, provider_id = new.provider_id, called_at = coalesce(called, called_at),"
-            " price = coalesce(new.price, deliveries.price), currency = coalesce(new.currency, deliveries.currency),"
-            " told_segments = coalesce(new.told, told_segments), changed_at = now()"
-            " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::int[], $7::int[], $8::text[], $9::timestamptz[],"
-            " $10::numeric[], $11::text[], $12::int[])"
-            " AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id, called, price, currency, told) WHERE message_id = id",
-            *zip(*rows, strict=True),
-        )
+async def _write(
+    connection: Connection, finished: Sequence[tuple[Finished, Next]], changes: Sequence[Changed], hold: Hold, over: Sequence[UUID]
+) -> None:
+    """The attempts, what the calls mean for their deliveries, and that those which are `over` stand in no line: in one statement, for each way to the database
+    and back is time in which a reply waits."""
+    calls = {call.message_id: (call, after) for call, after in finished}
+    attempts = [_attempt(call, call.outcome, hold) for call, _ in finished if call.outcome is not None]
+    rows = [_row(change, *calls[change.row["message_id"]]) for change in changes]
+    await connection.execute(
+        """WITH called AS (
+               INSERT INTO attempts (message_id, attempt, fence, called_at, ended_at, outcome, code, reason, provider_id, gate)
+               SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[],
+                   $10::jsonb[]) ON CONFLICT DO NOTHING),
+           over AS (DELETE FROM queue WHERE message_id = ANY($11::uuid[]))
+           UPDATE deliveries SET status = new.status, reason = new.reason, due_at = new.due_at, attempt = new.attempt, failures = new.failures,
+               parts_done = new.parts_done, provider_id = new.provider_id, called_at = coalesce(called, called_at),
+               price = coalesce(new.price, deliveries.price), currency = coalesce(new.currency, deliveries.currency),
+               told_segments = coalesce(new.told, told_segments), changed_at = now()
+           FROM unnest($12::uuid[], $13::text[], $14::text[], $15::timestamptz[], $16::int[], $17::int[], $18::int[], $19::text[], $20::timestamptz[],
+               $21::numeric[], $22::text[], $23::int[])
+               AS new (id, status, reason, due_at, attempt, failures, parts_done, provider_id, called, price, currency, told) WHERE message_id = id""",
+        *_columns(attempts, 10), over, *_columns(rows, 12),
+    )  # fmt: skip
+
+
+def _attempt(call: Finished, outcome: Outcome, hold: Hold) -> tuple[object, ...]:
+    return (
+        call.message_id, call.attempt, hold.fence, call.called_at, call.ended_at, outcome.kind, outcome.code, outcome.reason, outcome.provider_id, call.gate
+    )  # fmt: skip
+
+
+def _row(change: Changed, call: Finished, after: Next) -> tuple[object, ...]:
+    told = call.outcome
+    costs = (told.price, told.currency, told.segments) if told is not None else (None, None, None)
+    called = call.called_at if told is not None else None
+    return (
+        call.message_id, change.status, change.reason, after.due_at, change.attempt, after.failures, call.parts_done, change.provider_id, called, *costs
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows as columns, also when there are none."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
 async def _requeue(connection: Connection, again: Sequence[tuple[Finished, Next]]) -> None:

@@ -10,6 +10,7 @@ STEADY = 10.0
 LINGER = 3.0
 """Seconds after which a lane that nobody takes is taken also by one that has its share: whose it would be may not know it yet."""
 
+
 @dataclass
 class Spread:
     """What this replica takes and gives, from what it saw. Times are the loop's, in seconds."""

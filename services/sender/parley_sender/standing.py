@@ -36,7 +36,7 @@ Stirred = dict[str, set[int]]
 async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime) -> Stirred:
     """Puts new deliveries into their lines, in the order in which they were asked for. `parts`: the part of the lane that each belongs to."""
     ids, names = list(parts), list(parts.values())
-    await lines(connection, ids, names)
+    known = await lines(connection, ids, names)
     await connection.execute(
         """SELECT FROM (SELECT DISTINCT contact_id, chain_of(channel, purpose, campaign) AS chain FROM deliveries
                         WHERE message_id = ANY($1::uuid[]) ORDER BY 1, 2) AS new,
@@ -54,12 +54,23 @@ async def enter(connection: Connection, parts: Mapping[UUID, str], now: datetime
            ORDER BY seq RETURNING line, state""",
         ids, names, now,
     )  # fmt: skip
-    return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+    return _by_part(known, {row["line"] for row in rows if row["state"] == "ready"})
 
 
-async def lines(connection: Connection, ids: Sequence[UUID], names: Sequence[str]) -> None:
-    """Makes the lines of these parts in which deliveries are to stand, those that are not there yet; locked, so that `forget` leaves them until the commit."""
+async def lines(connection: Connection, ids: Sequence[UUID], names: Sequence[str]) -> dict[int, str]:
+    """The lines of these parts in which deliveries are to stand, made where they are not there yet, with their parts; locked, so that `forget` leaves them
+    until the commit."""
     while True:
+        rows = await connection.fetch(
+            """WITH wanted AS (SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS campaign
+                               FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)),
+                    locked AS (SELECT line, part FROM lines JOIN wanted USING (part, purpose, tenant, campaign) ORDER BY line FOR KEY SHARE OF lines)
+               SELECT line, part, wanted FROM (SELECT count(*) AS wanted FROM wanted) AS counted LEFT JOIN locked ON true""",
+            ids, names,
+        )  # fmt: skip
+        known = {row["line"]: row["part"] for row in rows if row["line"] is not None}
+        if len(known) == rows[0]["wanted"]:
+            return known
         await connection.execute(
             """INSERT INTO lines (part, purpose, tenant, campaign)
                SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS name
@@ -68,20 +79,11 @@ async def lines(connection: Connection, ids: Sequence[UUID], names: Sequence[str
                ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
             ids, names,
         )  # fmt: skip
-        locked, wanted = await connection.fetchrow(
-            """WITH wanted AS (SELECT DISTINCT part, purpose, tenant, coalesce(campaign, '') AS campaign
-                               FROM unnest($1::uuid[], $2::text[]) AS new (message_id, part) JOIN deliveries d USING (message_id)),
-                    locked AS (SELECT FROM lines JOIN wanted USING (part, purpose, tenant, campaign) ORDER BY line FOR KEY SHARE OF lines)
-               SELECT (SELECT count(*) FROM locked), (SELECT count(*) FROM wanted)""",
-            ids, names,
-        ) or (0, 0)  # fmt: skip
-        if locked == wanted:
-            return
 
 
 async def change(connection: Connection, ids: Sequence[UUID], names: Sequence[str]) -> Stirred:
     """Puts messages into the lines of other parts of their account; what stands in line stands there in this order."""
-    await lines(connection, ids, names)
+    known = await lines(connection, ids, names)
     rows = await connection.fetch(
         """UPDATE queue SET line = new.line, place = new.place
            FROM (SELECT given.message_id AS id, l.line, nextval('places') AS place
@@ -90,7 +92,7 @@ async def change(connection: Connection, ids: Sequence[UUID], names: Sequence[st
            WHERE message_id = new.id RETURNING queue.line, state""",
         ids, names,
     )  # fmt: skip
-    return await _stirred(connection, {row["line"] for row in rows if row["state"] == "ready"})
+    return _by_part(known, {row["line"] for row in rows if row["state"] == "ready"})
 
 
 async def forget(connection: Connection, most: int, part: str | None = None) -> int:
@@ -189,7 +191,11 @@ async def _stirred(connection: Connection, lines: set[int]) -> Stirred:
     if not lines:
         return {}
     rows: Sequence[asyncpg.Record] = await connection.fetch("SELECT part, line FROM lines WHERE line = ANY($1::int[])", list(lines))
+    return _by_part({row["line"]: row["part"] for row in rows}, lines)
+
+
+def _by_part(known: Mapping[int, str], lines: Iterable[int]) -> Stirred:
     found: Stirred = {}
-    for row in rows:
-        found.setdefault(row["part"], set()).add(row["line"])
+    for line in lines:
+        found.setdefault(known[line], set()).add(line)
     return found

@@ -17,13 +17,14 @@ from parley.local.server import Server, StackError, as_child
 START_WITHIN = 60.0
 OPTIONS = {
     "max_connections": "200",
-    "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
     "logging_collector": "off",
 }
-"""A laptop's share of memory. fsync and synchronous_commit stay on: durability is what we promise."""
+"""fsync and synchronous_commit stay on: durability is what we promise."""
+LEAST_MB, MOST_MB, SHARE = 256, 2048, 16
+"""Megabytes that PostgreSQL keeps of its tables: this share of the machine's memory (a server's would be a quarter). What it does not use it does not take."""
 NOBODY = "embedded_postgres"
 
 
@@ -42,7 +43,8 @@ class Postgres(Server):
         if not (self._folder / "PG_VERSION").exists():
             say("making a PostgreSQL 18 data folder")
             await _init(programs, self._folder, user)
-        options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        wanted = {**OPTIONS, "shared_buffers": f"{_buffers()}MB"}
+        options = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
         command = [str(programs / "postgres"), "-D", str(self._folder), "-p", str(self.port), "-h", "127.0.0.1", "-k", "", *options]
         await self.launch(command, {"LC_ALL": "C.UTF-8" if sys.platform == "linux" else "C"}, START_WITHIN, user)
         await self._database()
@@ -64,6 +66,15 @@ class Postgres(Server):
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = 'parley'"):
             await connection.execute("CREATE DATABASE parley")
         await connection.close()
+
+
+def _buffers() -> int:
+    """Megabytes of shared buffers on this machine; the least where it does not tell its memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (OSError, ValueError):
+        return LEAST_MB
+    return max(LEAST_MB, min(MOST_MB, memory // SHARE))
 
 
 def _programs() -> Path:
