@@ -34,8 +34,9 @@ format: $(READY) ## Put the code into its format, and mend what the linter can m
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Write docs/contract, docs/schema, docs/events.md, docs/settings.md and docs/metrics.md from the code
+docs: $(READY) ## Write docs/contract, docs/schema, docs/events.md, docs/settings.md and docs/metrics.md from the code, and docs/pictures of the dashboards
 	@$(BIN)/parley docs
+	@$(BIN)/python -m tests.pictures docs/pictures
 
 bench: $(READY) ## Measure against floors of the same run; ARGS=--json
 	@$(BIN)/python -m bench $(ARGS)

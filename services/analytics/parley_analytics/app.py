@@ -9,6 +9,7 @@ from parley_analytics.api import routes
 from parley_analytics.drawn import Drawn
 from parley_analytics.erasing import Forget
 from parley_analytics.gauges import Gauges
+from parley_analytics.pages import routes as pages
 from parley_analytics.rolling import Rolling
 from parley_analytics.scoring import Scoring
 from parley_analytics.stage import Count
@@ -24,7 +25,7 @@ async def build(context: Context) -> Parts:
         )
     rules = {name: one.attribution for name, one in context.config.tenants.items()}
     return Parts(
-        routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context)],
+        routes=[*routes(context), *experiments_api.routes(context), *talks_api.routes(context), *pages.routes(context)],
         stages=[Count.prepared(secret.encode(), rules), Drawn.prepared(secret.encode(), rules), Talks.prepared(zones_of(context))],
         workers=[Gauges(context), Forget(context), Rezone(context), Rolling(context), Scoring(context)],
     )
