@@ -25,7 +25,7 @@ from tests.test_talks import TALKS, step
 from tests.test_talks import apply as talk
 
 NOW = T0 + timedelta(hours=30)
-SECOND = next(message for message, (_, cell) in MESSAGES.items() if cell[:3] == ("spring", "whatsapp", "b"))
+SECOND = next(message for message, (_, cell) in MESSAGES.items() if message != OTHER and cell[:3] == ("spring", "whatsapp", "b"))
 LOG = [
     *(delivery(one, "delivered", T0, segments=2, price="0.0079") for one in MESSAGES if one not in (OTHER, SECOND)),
     delivery(OTHER, "delivered", T0 + timedelta(hours=20)),

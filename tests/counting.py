@@ -63,3 +63,47 @@ async def named(connection, row) -> None:
     await connection.execute(
         f"INSERT INTO cells (cell_id, tenant, {columns}) VALUES ($1, $2, {places}) ON CONFLICT DO NOTHING", row.cell, row.tenant, *row.names
     )
+
+
+class Told(NamedTuple):
+    """A row of `money` or `reasons`, with the dimensions of its cell: what tells it apart beside cell and period, and what is summed."""
+
+    tenant: str
+    names: tuple[str, ...]
+    period: datetime
+    key: tuple[str, ...]
+    amount: int
+
+    @property
+    def cell(self) -> UUID:
+        return uuid5(NAMESPACE_OID, repr((self.tenant, self.names)))
+
+
+def told(keys, since: datetime, until: datetime):
+    """Rows with such keys, of the time between two moments."""
+    names = st.tuples(*(st.sampled_from(NAMES[one]) for one in DIMENSIONS))
+    periods = st.integers(0, int((until - since) / QUARTER) - 1).map(lambda number: since + QUARTER * number)
+    return st.builds(Told, st.sampled_from(["acme", "acme", "other"]), names, periods, st.sampled_from(keys), st.integers(1, 9))
+
+
+async def earned(pool, rows: list[Told]) -> None:
+    """Adds these rows to the money: orders, a revenue of twice their number, a cost of a hundredth."""
+    async with pool.acquire() as connection, connection.transaction():
+        for row in rows:
+            await named(connection, row)
+            await connection.execute(
+                "INSERT INTO money AS m VALUES ($1, $2, $3, $4::bigint, $4::bigint * 2, $4::bigint * 0.01) ON CONFLICT (cell_id, period, currency) DO UPDATE SET"
+                " orders = m.orders + excluded.orders, revenue = m.revenue + excluded.revenue, cost = m.cost + excluded.cost",
+                row.cell, row.period, *row.key, row.amount,
+            )  # fmt: skip
+
+
+async def lost(pool, rows: list[Told]) -> None:
+    """Adds these rows to the reasons."""
+    async with pool.acquire() as connection, connection.transaction():
+        for row in rows:
+            await named(connection, row)
+            await connection.execute(
+                "INSERT INTO reasons AS r VALUES ($1, $2, $3, $4, $5) ON CONFLICT (cell_id, period, status, reason) DO UPDATE"
+                " SET messages = r.messages + excluded.messages", row.cell, row.period, *row.key, row.amount,
+            )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,10 +15,11 @@ from parley import database as db
 from parley_analytics import query
 from parley_analytics.query import DIMENSIONS, Query
 from parley_analytics.rates import COUNTS, RATES
+from parley_analytics.reasons import reasons
 from parley_analytics.reports import report
 from parley_analytics.rolling import align, fold
 from tests.conftest import created
-from tests.counting import QUARTER, Counted, cleared, counted, counters
+from tests.counting import QUARTER, Counted, Told, cleared, counted, counters, earned, lost, told
 
 pytestmark = pytest.mark.stack
 NEW_YORK, SEOUL = ZoneInfo("America/New_York"), ZoneInfo("Asia/Seoul")
@@ -132,3 +134,65 @@ def test_pages_are_the_whole_list_cut(tables, rows, order, size, bucket, does):
     whole, found = runner.run(main())
 
     assert whole == found
+
+
+WAYS = [("failed", "unreachable"), ("failed", ""), ("held", "quiet_hours")]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(told(WAYS, SINCE - timedelta(days=30), UNTIL), max_size=20), st.lists(told([("KRW",), ("",)], SINCE - timedelta(days=30), UNTIL), max_size=20),
+    queries, deeds,
+)  # fmt: skip
+def test_reasons_and_money_are_the_sum_of_their_rows(tables, losses, gains, asked, does):
+    """Wherever they are read from; money stands with the line of its messages, currencies apart."""
+    runner, pool = tables
+    counts = dict.fromkeys(COUNTS, 0) | {"sent": 1}
+
+    async def main():
+        await lived(pool, [Counted(one.tenant, one.names, one.period, counts) for one in gains], does)
+        await lost(pool, losses)
+        await earned(pool, gains)
+        if does:
+            await fold(pool)
+        return await reasons(pool, "acme", asked), await report(pool, "acme", asked)
+
+    why, figures = runner.run(main())
+    money = {
+        (tuple(line.names.values()), line.bucket, currency): (found.orders, found.revenue, found.cost)
+        for line in figures.lines for currency, found in line.money.items()
+    }  # fmt: skip
+
+    assert summed(losses, asked) == {(tuple(one.names.values()), one.bucket, one.status, one.reason): one.messages for one in why}
+    assert {key: (n, Decimal(2 * n), Decimal(n) / 100) for key, n in summed(gains, asked).items()} == money
+
+
+def summed(rows: list[Told], asked: Query) -> dict[tuple, int]:
+    """Amounts by group, bucket and key, row by row."""
+    found = Counter()
+    for row in rows:
+        names = dict(zip(DIMENSIONS, row.names, strict=True))
+        wanted = all(names[name] == value for name, value in asked.where) and asked.search.lower() in names["campaign"].lower()
+        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted:
+            group = tuple(names[name] or None for name in asked.group_by)
+            found[group, asked.bucket and begins(row.period, asked.bucket, asked.zone), *row.key] += row.amount
+    return dict(found)
+
+
+def test_emptied_counters_leave_no_sums(tables):
+    """Who empties the tables at once tells nobody row by row: then the counters themselves are read, until sums are made anew."""
+    runner, pool = tables
+    row = Counted("acme", ("spring", "sms", "a", "marketing", "ko", "", ""), SINCE, dict.fromkeys(COUNTS, 1))
+    asked = Query(("channel",), SINCE, UNTIL, NEW_YORK)
+
+    async def main():
+        await lived(pool, [row], [f"align {NEW_YORK}", "fold"])
+        await cleared(pool)
+        emptied = await report(pool, "acme", asked)
+        await counted(pool, [row])
+        await align(pool, {"acme": str(NEW_YORK)})
+        return emptied.lines, await report(pool, "acme", asked)
+
+    emptied, again = runner.run(main())
+
+    assert ([], [1]) == (emptied, [line.counts["sent"] for line in again.lines])
