@@ -69,7 +69,7 @@ async def prepare(pool: Pool, connection: Connection, note: Note, packages: Sequ
     await database.migrate(pool, NEXT, *packages)
     async with connection.transaction(isolation="repeatable_read"):
         for table in await tables(connection, NEXT):
-            if (note.since or table in NOT_TOLD) and table not in ("migrations", "cursors"):
+            if (note.since or table in NOT_TOLD) and table not in ("migrations", "cursors") and not SUMS.fullmatch(table):
                 await take_over(connection, table)
         await connection.execute(f"COMMENT ON SCHEMA {NEXT} IS {await connection.fetchval('SELECT quote_literal($1::text)', said(note))}")
 
