@@ -111,7 +111,7 @@ def test_a_time_without_offset_is_the_tenants(text, moment):
         ({"bucket": "minute"}, "`bucket` cannot be 'minute'; known: hour, day, week, month."),
         ({"order": "-colour"}, "`order` cannot be '-colour': it is a count, a rate, or one of `group_by`;"),
         ({"from": "2026-11-01", "bucket": "hour", "group_by": "channel"}, "`from` and `to` may be 7 days apart at most here"),
-        ({"bucket": "hour", "limit": "100"}, "`limit` must be a number from 1 to 40 for so many buckets, not '100'."),
+        ({"bucket": "hour", "limit": "100"}, "`limit` must be a number from 1 to 20 for so many buckets, not '100'."),
         ({"limit": "0"}, "`limit` must be a number from 1 to 1000, not '0'."),
         ({"campaign": "a\0"}, "`campaign` must be a text of at most 200 characters, all of them printable."),
         ({"after": "W10"}, "`after` must be what `next` of the page before said, with all other parameters as they were."),

@@ -25,7 +25,7 @@ BROAD = ("channel", "purpose", "language")
 """The dimensions of few values: over longer times, rates are kept by them, and by campaign."""
 SHORTER = LONGEST | {"hour": timedelta(days=2), "day": timedelta(days=62), "week": timedelta(days=100)}
 """The same by, or only of, anything else, where no campaign is named: more would have to be read than an answer may take."""
-LINES = 2000
+LINES = 1000
 """Lines of a page at most: groups times buckets."""
 LEAST = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "week": timedelta(days=6), "month": timedelta(days=28)}
 """How long a bucket is at least."""

@@ -91,25 +91,26 @@ CREATE INDEX reasons_days_by_day ON reasons_days (day);
 CREATE TABLE reasons_months (LIKE reasons_days INCLUDING ALL) WITH (fillfactor = 50);
 CREATE TABLE reasons_broad (LIKE reasons_days INCLUDING ALL) WITH (fillfactor = 50);
 
+-- Whoever writes may stand in another schema, as when tables are made anew beside these: the schema is the table's.
 CREATE FUNCTION rolled_after() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('INSERT INTO %I SELECT 1, * FROM after', TG_TABLE_NAME || '_deltas');
+    EXECUTE format('INSERT INTO %I.%I SELECT 1, * FROM after', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_deltas');
     RETURN NULL;
 END $$;
 CREATE FUNCTION rolled_before() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('INSERT INTO %I SELECT -1, * FROM before', TG_TABLE_NAME || '_deltas');
+    EXECUTE format('INSERT INTO %I.%I SELECT -1, * FROM before', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_deltas');
     RETURN NULL;
 END $$;
 CREATE FUNCTION rolled_both() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('INSERT INTO %I SELECT 1, * FROM after UNION ALL SELECT -1, * FROM before', TG_TABLE_NAME || '_deltas');
+    EXECUTE format('INSERT INTO %I.%I SELECT 1, * FROM after UNION ALL SELECT -1, * FROM before', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_deltas');
     RETURN NULL;
 END $$;
 -- A table that is emptied at once has told nobody row by row: all sums are made anew.
 CREATE FUNCTION rolled_anew() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM rolled_zones;
+    EXECUTE format('DELETE FROM %I.rolled_zones', TG_TABLE_SCHEMA);
     RETURN NULL;
 END $$;
 
