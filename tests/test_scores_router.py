@@ -51,12 +51,23 @@ def test_the_latest_scores_count(tmp_path):
 
 
 def test_flows_ask_for_scores(tmp_path):
-    """Who has none yet is neither above nor below."""
+    """And go where their answer leads."""
     one = Stage(book(tmp_path, tea=BRANCH))
     before = one.event("tea.new")
     one.happens(scored(silent=60))
 
     assert (["Tea"], [], ("rest",)) == (before, one.event("tea.new"), one.state.tags)
+
+
+@pytest.mark.parametrize(
+    "asked, held", [("score.fan, below: 1", True), ("score.order_again, below: 1", False), ("score.best_hour, known: true", False)]
+)
+def test_who_was_never_scored(tmp_path, asked, held):
+    """Is no fan and not silent; what else there is, is not known."""
+    one = Stage(book(tmp_path, tea=BRANCH.replace("score.silent, above: 50", asked)))
+    one.event("tea.new")
+
+    assert held is ("rest" in one.state.tags)
 
 
 def test_a_name_that_no_score_has_is_refused(tmp_path):

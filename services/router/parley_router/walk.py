@@ -22,6 +22,8 @@ CARE = "support"
 """The team that takes over where no flow names one."""
 LONGEST = 500
 """Characters of a message that go along with a run."""
+UNSCORED = {"fan": 0, "silent": 0}
+"""Who was never scored has done nothing that makes them either."""
 SAID_KEPT = 5
 """Messages of a run that are kept for its clicks."""
 
@@ -195,7 +197,7 @@ class Walk:
         state = self.scene.state
         number = str(self.slots.get("order") or self.event.get("order_id") or "").upper()
         order = {name: text for name, text in (("number", number), ("status", state.orders.get(number))) if text}
-        scores = state.scores.model_dump(mode="json", exclude={"at"}, exclude_none=True) if state.scores is not None else {}
+        scores = state.scores.model_dump(mode="json", exclude={"at"}, exclude_none=True) if state.scores is not None else dict(UNSCORED)
         return {"profile": self.profile, "score": scores, "tag": dict.fromkeys(self.tags, True), "slot": self.slots, "event": self.event, "order": order,
                 "language": self.language, "channel": str(state.channel or ""), "contact": str(self.scene.contact)}  # fmt: skip
 
