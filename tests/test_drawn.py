@@ -295,6 +295,12 @@ def test_what_was_sent_before_the_draw_is_none_of_the_experiment(tables):
     assert {"people": 1} == total(tables, [draw(PEOPLE[0]), *before])
 
 
+def test_an_order_that_turns_out_to_be_anothers_is_taken_back(tables):
+    """An earlier telling names another person: of who was drawn nothing is left, though the batch does not name them."""
+    assert {"people": 1, "converted": 1} == total(tables, [draw(PEOPLE[0]), order("o1", PEOPLE[0], T0 + timedelta(hours=2))])
+    assert {"people": 1} == total(tables, [order("o1", PEOPLE[1], T0 + timedelta(hours=1))])
+
+
 def test_a_click_that_turns_out_to_be_a_scanners_is_taken_back(tables):
     """The later judgement of the same hit counts."""
     hit = UUID(int=900)
