@@ -1,6 +1,8 @@
 """What the dashboards say and who may see them: values, and HTTP without a browser."""
 
 import asyncio
+import csv
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,13 +10,14 @@ from string import Formatter
 from zoneinfo import ZoneInfo
 
 import aiohttp
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
 from parley.config import Config, Key
-from parley_analytics.pages import asked, signin, words
+from parley_analytics.pages import asked, signin, talk_files, words
 from parley_analytics.pages.asked import Unusable
 from parley_analytics.pages.charts import buckets
 from parley_analytics.pages.figures import amounts, duration, interval, share, short
@@ -24,7 +27,9 @@ from parley_analytics.pages.names import preferred
 from parley_analytics.pages.rendering import FILES, Templates
 from parley_analytics.pages.words import BOTH
 from parley_analytics.rates import wilson
-from tests.looking import NOW, fill, pages
+from parley_analytics.talks_kpis import COUNTS, kpis
+from parley_analytics.talks_report import Asked, Row, Summary
+from tests.looking import NOW, fill, pages, talk
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 SECRET = b"secret"
@@ -310,26 +315,42 @@ def test_names_are_never_markup(settings, tmp_path):
 
 @pytest.mark.stack
 def test_figures_are_taken_along_as_files(settings, tmp_path):
-    """Every page of messages offers its rows and its time, in both formats; nobody gets them who is not signed in."""
+    """Every page offers its rows and its time, in both formats; nobody gets them who is not signed in."""
 
     async def main():
         async with pages(settings, tmp_path) as shown, aiohttp.ClientSession(shown.address(), cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
             await fill(shown.pool, days=3)
+            await talk(shown.pool, days=3)
             refused = await http.get("/export?group_by=campaign", allow_redirects=False)
             await http.post("/sign-in", data={"key": "people"})
             files = {}
-            for path in ("/", "/campaigns?q=sale", "/campaigns/first-flush", "/channels?channel=sms", "/deliverability"):
+            for path in ("/", "/campaigns?q=sale", "/campaigns/first-flush", "/channels?channel=sms", "/deliverability", "/conversations"):
                 links = re.findall(r'href="(/export[^"]+)"', await (await http.get(path)).text())
                 files[path] = [await http.get(URL(one.replace("&amp;", "&"), encoded=True)) for one in links]
             found = {path: [one.content_type for one in answers] for path, answers in files.items()}
-            wrong = await http.get("/export?group_by=colour")
-            return refused.status, found, await files["/campaigns?q=sale"][0].text(encoding="utf-8-sig"), wrong.status
+            wrong = [(await http.get(f"/export{path}")).status for path in ("?group_by=colour", "/conversations?group_by=colour")]
+            return refused.status, found, await files["/campaigns?q=sale"][0].text(encoding="utf-8-sig"), wrong
 
     refused, found, rows, wrong = asyncio.run(main())
 
-    assert (303, 400) == (refused, wrong)
+    assert (303, [400, 400]) == (refused, wrong)
     assert {("text/csv", "application/vnd.apache.parquet") * 2} == {tuple(one) for one in found.values()}
     assert ["campaign", "autumn-sale"] == [line.partition(",")[0] for line in rows.splitlines()]
+
+
+def test_conversations_are_the_same_in_both_formats():
+    """A row a team, and what is not known is empty in one and null in the other."""
+    counts = dict.fromkeys(COUNTS, 3)
+    told = kpis([{"what": name, "n": count, "half": 90, "most": 120, "satisfied": 2, "summed": 13} for name, count in counts.items()])
+    wanted = Asked(NOW - timedelta(days=1), NOW, SEOUL, "team", "day")
+    found = Summary([Row("=care", NOW, told), Row("", NOW, kpis(()))], told, truncated=False)
+
+    header, care, nobody = csv.reader(io.StringIO(talk_files.comma_separated(wanted, found).decode("utf-8-sig")))
+    table = pyarrow.parquet.read_table(io.BytesIO(talk_files.parquet(wanted, found))).to_pylist()
+
+    assert list(table[0]) == header
+    assert ("'=care", "=care", "3", 3) == (care[0], table[0]["team"], care[2], table[0]["opened"])
+    assert ("", None, "", None) == (nobody[0], table[1]["team"], nobody[-1], table[1]["rating_mean"])
 
 
 def test_the_words_are_read_only():

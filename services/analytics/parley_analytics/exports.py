@@ -41,7 +41,11 @@ def _money(line: Line, currency: str, figure: str) -> int | Decimal:
 
 def comma_separated(found: Report) -> bytes:
     """CSV (RFC 4180) in UTF-8, with a mark at the beginning by which spreadsheets know that; texts that would be formulas there begin with an apostrophe."""
-    table = columns(found)
+    return as_text(columns(found))
+
+
+def as_text(table: Mapping[str, Sequence[Any]]) -> bytes:
+    """A table of columns as such a file."""
     written = io.StringIO(newline="")
     writer = csv.writer(written)
     writer.writerow(table)

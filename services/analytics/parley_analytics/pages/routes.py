@@ -18,9 +18,8 @@ from parley.config import Key
 from parley.database import OUTSIDE
 from parley.problem import Problem, limited_body
 from parley.service import Context
-from parley_analytics import api
 from parley_analytics.pages import asked as asking
-from parley_analytics.pages import reading, signin, trial_reading
+from parley_analytics.pages import files_of, reading, signin, trial_reading
 from parley_analytics.pages.asked import Asked, Unusable
 from parley_analytics.pages.frame import PATHS, filters, navigation
 from parley_analytics.pages.names import preferred
@@ -29,7 +28,6 @@ from parley_analytics.pages.reading import Look, Missing
 from parley_analytics.pages.rendering import File, Templates, etag, files
 from parley_analytics.pages.words import LANGUAGES, WORDS, Language
 from parley_analytics.query import Unclear
-from parley_analytics.reports import report
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
@@ -114,7 +112,8 @@ def routes(context: Context) -> list[BaseRoute]:
     }
     return [
         *(Route(path, partial(shown, desk, view), methods=["GET"]) for path, view in views.items()),
-        Route("/export", partial(export, desk), methods=["GET"]),
+        Route("/export", partial(taken, desk, files_of.messages), methods=["GET"]),
+        Route("/export/conversations", partial(taken, desk, files_of.conversations), methods=["GET"]),
         Route("/sign-in", partial(sign_in, desk), methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         Route("/display", display, methods=["POST"]),
@@ -158,21 +157,18 @@ async def _page(desk: Desk, view: View, request: Request, reader: Reader, key: K
     return found
 
 
-async def export(desk: Desk, request: Request) -> Response:
-    """Figures as a file, asked for as `GET /v1/rates` is, by who is signed in."""
+async def taken(desk: Desk, file: files_of.File, request: Request) -> Response:
+    """Figures as a file, for who is signed in."""
     reader = desk.reader(request)
     if reader.key is None or signin.SCOPE not in reader.key.scopes:
         return RedirectResponse(f"/sign-in?{urlencode({'to': _here(request)})}", 303, dict(HEADERS))
-    tenant = desk.context.config.tenants[reader.key.tenant]
     try:
-        form = api.format_of(request) or "csv"
-        found = await report(desk.context.pool, tenant.name, api.read(request.query_params, tenant, desk.context, form))
+        answer = await file(request, desk.context, desk.context.config.tenants[reader.key.tenant])
     except Unclear as error:
         return desk.trouble(request, reader, 400, "unusable_because", str(error))
     except OUTSIDE as error:
         log.warning("figures not exported for now", cause=f"{type(error).__name__}: {error}")
         return desk.trouble(request, reader, 503, "error_later", retry=RETRY)
-    answer = await api.exported(request, found, form)
     answer.headers.update(HEADERS)
     return answer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from parley_analytics.pages import parts
 from parley_analytics.pages.asked import Asked, address
@@ -29,7 +29,23 @@ def conversations(total: Summary, before: Kpis, series: Summary, groups: Mapping
     for dimension, summary in groups.items():
         if any(row.value for row in summary.rows):
             found.append(_table(dimension, summary, language))
-    return [*found, parts.notes([w["talks_note"]])]
+    return [*found, parts.notes([w["talks_note"]], _exports(asked, language))]
+
+
+def _exports(asked: Asked, language: Language) -> list[dict[str, str]]:
+    """The figures as files: by team, and over time; asked for as the API is asked for them."""
+    w, only = WORDS[language], {name: value for name, value in asked.filters.items() if name == "channel"}
+    same = {"from": asked.since.astimezone(UTC).isoformat(), "to": asked.until.astimezone(UTC).isoformat(), **only}
+    ways = (
+        [(w["export_time"], {"bucket": asked.bucket})]
+        if only
+        else [(w["export_rows"], {"group_by": "team"}), (w["export_time"], {"bucket": asked.bucket})]
+    )
+    return [
+        {"name": f"{name} {shown}", "link": address("/export/conversations", {**same, **which, "format": form})}
+        for name, which in ways
+        for form, shown in (("csv", "CSV"), ("parquet", "Parquet"))
+    ]
 
 
 def _headline(kpis: Kpis, before: Kpis, asked: Asked, chosen: str, language: Language) -> Part:
