@@ -425,7 +425,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_pkey PRIMARY KEY (tenant, goal, order_id)
 ) WITH (fillfactor=80);
 CREATE INDEX orders_by_buyer ON orders USING btree (tenant, goal, contact_id);
-CREATE INDEX orders_by_contact ON orders USING btree (contact_id);
+CREATE INDEX orders_by_contact ON orders USING btree (contact_id, at);
 
 CREATE TABLE people (
     cell_id uuid NOT NULL,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from parley import yamlfile
 from parley.attribution import Attribution, AttributionEntry
@@ -70,6 +70,15 @@ def _base(text: str) -> str:
     return text.rstrip("/")
 
 
+def _kept(text: object) -> timedelta | None:
+    if text is None or isinstance(text, timedelta):
+        return text
+    found = re.fullmatch(r"([0-9]{1,4})d", str(text))
+    if not found or not 60 <= int(found[1]) <= 3660:
+        raise ValueError(f"facts are kept for a number of days, of 60 to 3660, as in 400d; not {str(text)[:50]!r}")
+    return timedelta(days=int(found[1]))
+
+
 def _alphabet(text: str) -> str:
     if text not in NUMBERS:
         raise ValueError(f"there is no national table of {text!r}; there are {', '.join(NUMBERS)}")
@@ -92,6 +101,7 @@ class TenantEntry(_Entry):
     links: Annotated[str, AfterValidator(_base)] | None = None
     routing: dict[Channel, Strategy] = {}
     attribution: AttributionEntry = AttributionEntry()
+    facts: Annotated[timedelta | None, BeforeValidator(_kept)] = None
     scores: bool = True
 
 
@@ -186,6 +196,8 @@ class Tenant:
     attribution: Attribution = field(default_factory=Attribution)
     scores: bool = True
     """Whether its people are scored (docs/people.md)."""
+    facts: timedelta | None = None
+    """How long analytics keeps a row of each message, order and conversation; then only counts. None: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +282,9 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
-    return Tenant(name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told(), entry.scores)
+    return Tenant(
+        name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told(), entry.scores, entry.facts
+    )
 
 
 def public(directory: Path) -> Mapping[str, Account]:
