@@ -280,6 +280,17 @@ def test_rows_are_those_with_the_most_conversations_first(tables):
 
 
 @pytest.mark.stack
+def test_over_time_the_ten_largest_values_are_told(tables):
+    """Nobody reads more curves; without buckets all are told."""
+    for number in range(24):
+        told(tables, step(UUID(int=100 + number), "escalated", T0, team=f"team-{min(number, 11):02}"))
+    days, whole = summary(tables, group_by="team", bucket="day"), summary(tables, group_by="team")
+
+    assert (["team-11", *(f"team-{number:02}" for number in range(9))], True) == ([row.value for row in days.rows], days.truncated)
+    assert (12, False, 24) == (len(whole.rows), whole.truncated, days.totals.counts["opened"])
+
+
+@pytest.mark.stack
 def test_nothing_counted_is_no_rate_and_no_time(tables):
     """Of a tenant of whom nothing was ever told."""
     found = summary(tables, tenant="nobody")

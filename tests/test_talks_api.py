@@ -59,6 +59,7 @@ def test_what_is_asked_is_understood():
         ({"variant": "a"}, "There is no parameter `variant`; known: group_by, bucket, from, to, channel, flow, team, agent."),
         ({"from": "2025-01-01", "to": "2026-06-01", "bucket": "day"}, "`from` and `to` may be 371 days apart at most here"),
         ({"from": "2026-10-01", "to": "2026-11-02", "bucket": "day", "group_by": "agent"}, "31 days apart at most"),
+        ({"from": "2025-10-01", "to": "2026-11-24", "group_by": "agent"}, "400 days apart at most"),
         ({"agent": "a\x00b"}, "`agent` must be a text of at most 200 characters"),
     ],
 )

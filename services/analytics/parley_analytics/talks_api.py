@@ -22,8 +22,8 @@ from parley_analytics.talks_report import Asked, Summary, conversations
 
 PATH = "/v1/conversations/summary"
 PARAMETERS = ("group_by", "bucket", "from", "to", *DIMENSIONS)
-SHORTER = LONGEST | {"hour": timedelta(days=2), "day": timedelta(days=31), "week": timedelta(days=100)}
-"""How far apart `from` and `to` may be where each bucket is told for every team, or whatever else: so that an answer takes no longer than any other."""
+SHORTER = {None: 400, "hour": 1, "day": 31, "week": 186, "month": 1100}
+"""Days from `from` to `to` at most where every team, or whatever else, is told: then an answer takes no longer than any other."""
 
 
 def routes(context: Context) -> list[BaseRoute]:
@@ -57,7 +57,8 @@ def understood(parameters: Mapping[str, str], zone: ZoneInfo, now: datetime) -> 
     named = [name for name in DIMENSIONS if name in parameters]
     if named and {*named, group_by or named[0]} != {named[0]}:
         raise Unclear(f"Conversations are counted by one dimension at a time: ask for {named[0]} alone, without another filter or `group_by`.")
-    since, until = query.span(parameters, zone, now, (LONGEST if group_by is None else SHORTER)[bucket or "month"])
+    longest = LONGEST[bucket or "month"] if group_by is None else timedelta(days=SHORTER[bucket])
+    since, until = query.span(parameters, zone, now, longest)
     only = (named[0], "" if parameters[named[0]] == NONE else query.text(parameters, named[0])) if named else None
     return Asked(since, until, zone, group_by, bucket, only)
 

@@ -12,8 +12,8 @@ from parley.database import Pool
 from parley_analytics.stage import statement
 from parley_analytics.talks_kpis import Kpis, Part, kpis, parts
 
-ROWS = 1000
-"""Rows of an answer at most: whole series of buckets, of the values with the most conversations."""
+VALUES, CURVES = 1000, 10
+"""Values of an answer at most, and of one that tells each of them bucket by bucket: those with the most conversations. Nobody reads more curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Row:
 class Summary:
     """Rows, those with the most conversations first, each value's buckets in order of time, and the figures of all conversations asked for.
 
-    A bucket without conversations has no row. `truncated`: there are more values.
+    A bucket without conversations has no row. `truncated`: there are more values than are told.
     """
 
     rows: list[Row]
@@ -58,25 +58,36 @@ async def conversations(pool: Pool, tenant: str, asked: Asked) -> Summary:
     stored = await pool.fetchval("SELECT zone FROM talk_zones WHERE tenant = $1", tenant)
     # Right after a tenant has moved to another zone the days are still those of the old one.
     fine = stored != str(asked.zone)
-    by, value = asked.only or ("", None)
-    total = await _rows(pool, tenant, by, value, 1, parts(asked.since, asked.until, asked.zone, None, quarters=fine))
+    whole = parts(asked.since, asked.until, asked.zone, None, quarters=fine)
+    by, some = (asked.only[0], [asked.only[1]]) if asked.only else ("", None)
+    total = await _rows(pool, tenant, by, some, whole)
     totals = total[0].kpis if total else kpis(())
     if asked.group_by is None and asked.bucket is None:
         return Summary([Row(None, None, totals)], totals, truncated=False)
-    of = parts(asked.since, asked.until, asked.zone, asked.bucket, quarters=fine)
-    most = max(1, ROWS // len({one.at for one in of}))
-    rows = await _rows(pool, tenant, asked.group_by or by, value, most + 1, of)
-    values = list(dict.fromkeys(row.value for row in rows))
-    beyond = set(values[most:])
-    shown = [row for row in rows if row.value not in beyond]
+    of = parts(asked.since, asked.until, asked.zone, asked.bucket, quarters=fine) if asked.bucket else whole
     if asked.group_by is None:
-        shown = [Row(None, row.at, row.kpis) for row in shown]
-    return Summary(shown, totals, truncated=len(values) > most)
+        return Summary([Row(None, row.at, row.kpis) for row in await _rows(pool, tenant, by, some, of)], totals, truncated=False)
+    most = CURVES if asked.bucket else VALUES
+    largest = some or await _largest(pool, tenant, asked.group_by, most + 1, whole)
+    shown = {value: place for place, value in enumerate(largest[:most])}
+    rows = await _rows(pool, tenant, asked.group_by, list(shown), of)
+    return Summary(sorted(rows, key=lambda row: shown[row.value or ""]), totals, truncated=len(largest) > most)
 
 
-async def _rows(pool: Pool, tenant: str, dimension: str, value: str | None, most: int, of: Sequence[Part]) -> list[Row]:
-    found = await pool.fetch(statement("talks"), tenant, dimension, value, most, *(list(column) for column in zip(*of, strict=True)))
+async def _largest(pool: Pool, tenant: str, dimension: str, most: int, of: Sequence[Part]) -> list[str]:
+    found = await pool.fetch(statement("talks_largest"), tenant, dimension, *_columns(of)[:3], most)
+    return [row["value"] for row in found]
+
+
+async def _rows(pool: Pool, tenant: str, dimension: str, values: Sequence[str] | None, of: Sequence[Part]) -> list[Row]:
+    """The figures of these values, or of all, each with its buckets in order."""
+    sql = statement("talks").format(some="" if values is None else "AND c.value = ANY($7::text[])")
+    found = await pool.fetch(sql, tenant, dimension, *_columns(of), *([] if values is None else [values]))
     return [
         Row(value, at.astimezone(UTC) if at is not None else None, kpis([dict(row) for row in rows]))
         for (value, at), rows in groupby(found, key=lambda row: (row["value"], row["at"]))
     ]
+
+
+def _columns(of: Sequence[Part]) -> list[list[object]]:
+    return [list(column) for column in zip(*of, strict=True)]
