@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,8 +18,8 @@ from parley_analytics.query import DIMENSIONS, Query
 from parley_analytics.rates import COUNTS, RATES
 from parley_analytics.reasons import reasons
 from parley_analytics.reports import report
-from parley_analytics.rolling import align, fold
-from tests.conftest import created
+from parley_analytics.rolling import Rolling, align, fold
+from tests.conftest import created, until
 from tests.counting import QUARTER, Counted, Told, cleared, counted, counters, earned, lost, told
 
 pytestmark = pytest.mark.stack
@@ -196,3 +197,28 @@ def test_emptied_counters_leave_no_sums(tables):
     emptied, again = runner.run(main())
 
     assert ([], [1]) == (emptied, [line.counts["sent"] for line in again.lines])
+
+
+def test_the_worker_keeps_the_sums(tables):
+    """Of a tenant that has none they are made; what comes then is folded into them."""
+    runner, pool = tables
+    row = Counted("acme", ("spring", "sms", "a", "marketing", "ko", "", ""), SINCE, dict.fromkeys(COUNTS, 1))
+    context = SimpleNamespace(pool=pool, config=SimpleNamespace(tenants={"acme": SimpleNamespace(timezone=NEW_YORK)}))
+    stopping = asyncio.Event()
+
+    async def summed() -> bool:
+        days = await pool.fetchval("SELECT sum(sent) FROM counters_days WHERE cell_id = $1", row.cell)
+        return days == 2 and await pool.fetchval("SELECT count(*) FROM counters_deltas") == 0
+
+    async def main():
+        await cleared(pool)
+        await counted(pool, [row])
+        worker = asyncio.create_task(Rolling(context).run(stopping))
+        await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM rolled_zones WHERE tenant = 'acme'"), "sums are made")
+        await counted(pool, [row])
+        await until(summed, "what came is folded")
+        stopping.set()
+        await worker
+        return await pool.fetchval("SELECT zone FROM rolled_zones WHERE tenant = 'acme'")
+
+    assert str(NEW_YORK) == runner.run(main())
