@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import analytics, crowd, edge, journey, memory, normaliser, report, router, scale, sender
+from bench import analytics, crowd, edge, journey, memory, normaliser, report, reports, router, scale, sender
 from bench.measure import Finding
 from parley import log, service
 from parley import settings as settings_
@@ -33,8 +33,8 @@ BENCHMARKS: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = 
     "crowd": crowd.run,
     "end_to_end": journey.run,
 }
-LONG = {"memory": memory.run}
-"""Run only when named: a million events take a quarter of an hour and more."""
+LONG: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = {"memory": memory.run, "reports": reports.run}
+"""Run only when named: a million events take a quarter of an hour and more, and filling a year of figures takes minutes."""
 EVERY = {**BENCHMARKS, **LONG}
 ROUNDS = 3
 
@@ -63,7 +63,7 @@ def main() -> None:
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures Parley against floors of the same run.")
     parser.add_argument("--json", action="store_true", help="the figures as one line of JSON, the last of the output")
-    parser.add_argument("--only", type=_names, default=tuple(BENCHMARKS), metavar="NAMES", help=f"of {','.join(BENCHMARKS)}, or memory")
+    parser.add_argument("--only", type=_names, default=tuple(BENCHMARKS), metavar="NAMES", help=f"of {','.join(BENCHMARKS)}, or memory or reports")
     parser.add_argument("--repeat", type=int, default=ROUNDS, metavar="N", help="rounds of each comparison, after one that does not count")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="puts the figures into this page, docs/benchmarks.md")
     found = parser.parse_args(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,30 @@ class Holding:
         return {f"{self.key}_mb": self.bytes / 2**20}
 
 
-Finding: TypeAlias = Comparison | Latency | Memory | Waits | Holding
+@dataclass(frozen=True)
+class Answers:
+    """Times of a question that is asked one by one, in seconds; `most`: how long 95 of 100 answers may take at most."""
+
+    key: str
+    what: str
+    times: Sequence[float]
+    most: float
+
+    @property
+    def p95(self) -> float:
+        return self.at(95)
+
+    def at(self, share: float) -> float:
+        """In seconds."""
+        return float(histogram(self.times).get_value_at_percentile(share)) / 1e6
+
+    @property
+    def figures(self) -> dict[str, float]:
+        name = "_".join(re.findall("[a-z0-9]+", self.what.lower()))
+        return {f"{name}_p95_ms": self.p95 * 1000}
+
+
+Finding: TypeAlias = Comparison | Latency | Memory | Waits | Holding | Answers
 
 
 def histogram(seconds: Iterable[float]) -> HdrHistogram:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from bench.measure import Comparison, Finding, Holding, Latency, Memory, Waits
+from bench.measure import Answers, Comparison, Finding, Holding, Latency, Memory, Waits
 
 HEAD = ("what", "ours", "floor", "ratio", "target", "", "spread")
 BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of the figures -->"
@@ -68,10 +68,15 @@ def table(findings: Sequence[Finding]) -> str:
         for one in findings
         if isinstance(one, Holding)
     ]
+    answered = [
+        (one.what, one.key, f"{one.at(50) * 1000:,.1f} ms", f"{one.p95 * 1000:,.1f} ms", f"{one.most * 1000:,.0f} ms", _met(one.p95 / one.most))
+        for one in findings
+        if isinstance(one, Answers)
+    ]
     tables = (
         (HEAD, compared), (("times from the intended start", "offered", "p50", "p99", "p99.9"), timed),
         (("times beside a crowd", "alone p50, p99", "beside p50, p99", "ratio of p99", "at most", ""), waited), (("memory", "held", "at most", ""), holding),
-        (("events, all normalised", "resident memory of ingest"), held),
+        (("figures at 10,000,000 facts", "asked", "p50", "p95", "at most", ""), answered), (("events, all normalised", "resident memory of ingest"), held),
     )  # fmt: skip
     return "\n".join(_markdown(head, rows) for head, rows in tables if rows)
 
