@@ -9,7 +9,7 @@ import pytest
 
 from parley import service, wire
 from parley.contracts import ConsentState, Content, Purpose
-from parley_sender import gate, picking
+from parley_sender import depth, gate, picking
 from parley_sender.depth import Depth
 from parley_sender.withheld import LISTED, REASONS, reason
 from tests.conftest import until
@@ -63,18 +63,18 @@ def test_a_paused_lane_an_open_circuit_and_what_is_unknown_are_seen(settings, tm
             await one.publish(message_id=uuid4(), purpose="marketing", content=Content(text="offer"))
             await one.ends(sent=1, suppressed=1)
             await one.call("PATCH", "/lanes/app", {"paused": True})
-            pool, depth = one.one.context.pool, Depth(one.one.context)
+            pool, gauges = one.one.context.pool, Depth(one.one.context)
             await pool.execute("UPDATE deliveries SET status = 'unknown', changed_at = now() - interval '1 hour' WHERE status = 'sent'")
             await one.publish(message_id=uuid4(), content=Content(text="waits"))
             await until(lambda: _count(pool, "SELECT count(*) FROM queue", 1), "a message in the queue")
             await pool.execute("INSERT INTO outbox (records, at) VALUES ('', now() + interval '1 hour')")
-            await depth.refresh()
+            await gauges.refresh()
             before = await metrics(one.one)
             await pool.execute("DELETE FROM outbox")
             await pool.execute("UPDATE deliveries SET status = 'sent' WHERE status = 'unknown'")
             await one.call("PATCH", "/lanes/app", {"paused": False})
             await one.ends(sent=2, suppressed=1)
-            await depth.refresh()
+            await gauges.refresh()
             return before, await metrics(one.one)
 
     before, after = asyncio.run(main())
@@ -105,6 +105,34 @@ def test_an_open_circuit_is_seen_until_its_time(settings, tmp_path, monkeypatch)
             return found["parley_lane_circuit_open", "ill"], found["parley_lane_circuit_open", "mending"]
 
     assert (1, 0) == asyncio.run(main())
+
+
+@stack
+def test_a_long_queue_is_counted_page_by_page(settings, tmp_path, monkeypatch):
+    """Also over many pages and lines every message counts once, and the first of each lane tells how long it waits."""
+    monkeypatch.setattr(depth, "PAGES", 1)
+    monkeypatch.setattr(depth, "PAUSE", 0)
+    waits = """WITH line AS (INSERT INTO lines (part, purpose, tenant, campaign) VALUES ($1, 'marketing', 'acme', '') RETURNING line)
+               INSERT INTO queue (message_id, line, state, place, contact_id, chain, seq, units, due_at)
+               SELECT gen_random_uuid(), line, 'ready', n, gen_random_uuid(), 1, n, 1, $2::timestamptz - make_interval(secs => n)
+               FROM line, generate_series(1, $3::int) AS n"""
+
+    async def main():
+        async with Open(settings, tmp_path, monkeypatch).open() as one:
+            pool, now = one.one.context.pool, one.one.context.clock()
+            for lane, count in (("far", 700), ("near", 300)):
+                await pool.execute(waits, lane, now, count)
+            assert await pool.fetchval(depth.BLOCKS) > 5
+            await Depth(one.one.context).refresh()
+            found = await metrics(one.one)
+            return [
+                (found["parley_queue_depth", lane, "marketing"], found["parley_queue_age_seconds", lane, "marketing"]) for lane in ("far", "near")
+            ]
+
+    (far, far_age), (near, near_age) = asyncio.run(main())
+
+    assert (700, 300) == (far, near)
+    assert 700 <= far_age < 730 and 300 <= near_age < 330
 
 
 @stack
