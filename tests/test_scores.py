@@ -219,7 +219,12 @@ def test_half_order_again_within_the_time_that_is_told():
     assert abs(0.5 - np.mean(waits < lifetime.next_order(model, one))) < 0.01
 
 
-@given(st.integers(0, 200), st.floats(0, 1), st.floats(1, 2000), st.sampled_from([PAPER, Buying(0.9, 46, 1.0, 3.4), Buying(5, 300, 3, 0.5)]))
+@given(
+    st.integers(0, 200),
+    st.floats(0, 1),
+    st.floats(1, 2000),
+    st.sampled_from([PAPER, Buying(0.9, 46, 1.0, 3.4), Buying(5, 300, 3, 0.5), Buying(0.5, 20, 0.5, 0.5), Buying(0.2, 1e-4, 0.2, 0.1)]),
+)
 def test_expectations_make_sense(again, share, age, model):
     """Property: probabilities are such, more is expected of a longer time, and less of whom it is longer ago."""
     one = Bought(again, share * age if again else 0.0, age)

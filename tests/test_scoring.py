@@ -354,6 +354,22 @@ def test_the_worker_goes_on_until_it_is_stopped(settings, run):
     assert first == second
 
 
+def test_what_others_date_into_antiquity_stops_nobody(settings, run):
+    """Systems have a least and a greatest time, and tell them: such an order says nothing, such a read receipt neither."""
+    person = contact(1)
+
+    async def main():
+        async with analytics(settings) as one:
+            await one.message(person, T0, read_at=datetime.min.replace(tzinfo=UTC))
+            await one.message(person, T0)
+            for at in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), T0):
+                await one.order(person, at)
+            await one.round()
+            return [(found.fan, found.silent) for found in await one.of(person)]
+
+    assert [(29, 14)] == run(main())
+
+
 def test_people_are_found_by_indexes(settings, run):
     """Ten thousand people, two orders of one, an answer of another: each once, in order."""
 

@@ -128,9 +128,12 @@ def orders(model: Buying, one: Bought, days: float = AHEAD) -> float:
     Formula 10 of the paper with Euler's transformation of its hypergeometric function: so its series is short for those who order often.
     """
     a = model.a if abs(model.a - 1) > 1e-6 else 1 + 1e-6
+    c = a + model.b + one.again - 1
+    if c <= 0 and abs(c - round(c)) < 1e-6:
+        c += 1e-6  # as with `a`: there the formula is the limit of what it is beside
     z = days / (model.alpha + one.age + days)
-    share = float((1 - z) ** (a - 1)) * _hypergeometric(a + model.b - 1 - model.r, a - 1, a + model.b + one.again - 1, z)
-    return max(0.0, (a + model.b + one.again - 1) / (a - 1) * (1 - share) * alive(model, one))
+    share = float((1 - z) ** (a - 1)) * _hypergeometric(a + model.b - 1 - model.r, a - 1, c, z)
+    return max(0.0, c / (a - 1) * (1 - share) * alive(model, one))
 
 
 def again(model: Buying, one: Bought, days: float = AHEAD) -> float:
@@ -170,9 +173,9 @@ def worth(people: Sequence[Spent]) -> Worth | None:
     within = max(0.0, float((squares - total**2 / count).sum() / (count.sum() - len(known))))
     spread = float((count * (total / count - mean) ** 2).sum()) - (len(known) - 1) * within
     between = spread / float(count.sum() - (count**2).sum() / count.sum())
-    if between <= 0:
+    weight = within / between if between > 0 else math.inf
+    if not math.isfinite(weight):
         return Worth(mean, None)
-    weight = within / between
     shares = count / (count + weight)
     return Worth(float(shares @ (total / count) / shares.sum()), weight)
 

@@ -20,8 +20,8 @@ from parley_analytics.scores import Act, Scores
 
 ORDER_PLACED, RECOMMENDED = "order.placed", "customer.recommended"
 """The goals by which somebody buys, and by which a tenant tells that somebody recommended it."""
-LOOKED_BACK = timedelta(days=730)
-"""What was sent or done longer ago counts for nothing any more: it has faded to a hundredth."""
+LOOKED_BACK, ORDERS_BACK, AHEAD = timedelta(days=730), timedelta(days=7300), timedelta(days=1)
+"""What was sent or done longer ago counts for nothing any more: it has faded to a hundredth. Nor does what others date into antiquity or the future."""
 MOST = 500
 """Messages, answers and orders of a person that are looked at, each: the latest."""
 SAMPLE = 20_000
@@ -70,20 +70,21 @@ MESSAGES = """
 SELECT m.contact_id, cells.tenant, cells.channel, m.left_at, m.read_at, m.opened_at, m.clicked_at, m.other
 FROM unnest($1::uuid[]) AS asked (contact_id), LATERAL (
     SELECT contact_id, cell_id, left_at, read_at, opened_at, clicked_at, replies > 0 OR opt_outs > 0 OR dead AS other
-    FROM messages WHERE messages.contact_id = asked.contact_id AND left_at > $2 ORDER BY left_at DESC LIMIT $3
+    FROM messages WHERE messages.contact_id = asked.contact_id AND left_at BETWEEN $2 AND $3 ORDER BY left_at DESC LIMIT $4
 ) AS m JOIN cells USING (cell_id) ORDER BY m.contact_id, m.left_at
 """
 REPLIES = """
 SELECT DISTINCT ON (r.contact_id, COALESCE(r.message_id::text, r.at::date::text)) r.contact_id, r.at
 FROM unnest($1::uuid[]) AS asked (contact_id), LATERAL (
-    SELECT * FROM replies WHERE replies.contact_id = asked.contact_id AND at > $2 ORDER BY at DESC LIMIT $3
+    SELECT * FROM replies WHERE replies.contact_id = asked.contact_id AND at BETWEEN $2 AND $3 ORDER BY at DESC LIMIT $4
 ) AS r ORDER BY r.contact_id, COALESCE(r.message_id::text, r.at::date::text), r.at
 """
 """An answer counts once a message, or a day where it answers none: who writes thirty lines is not thirty times as fond."""
 ORDERS = """
 SELECT o.contact_id, o.tenant, o.goal, o.at, o.value, o.currency
 FROM unnest($1::uuid[]) AS asked (contact_id), LATERAL (
-    SELECT * FROM orders WHERE orders.contact_id = asked.contact_id AND goal = ANY($2::text[]) ORDER BY at DESC LIMIT $3
+    SELECT * FROM orders WHERE orders.contact_id = asked.contact_id AND goal = ANY($5::text[]) AND at BETWEEN $2 AND $3
+    ORDER BY at DESC LIMIT $4
 ) AS o ORDER BY o.contact_id, o.at
 """
 
@@ -91,39 +92,39 @@ FROM unnest($1::uuid[]) AS asked (contact_id), LATERAL (
 async def people(connection: Connection, contacts: Sequence[UUID], now: datetime) -> dict[UUID, Person]:
     """What is known of these contacts up to now. Who was erased, and of whom nothing is known any more, is not there."""
     found: dict[UUID, Person] = {}
-    asked, since = [one for one in contacts if one.version != ERASED], now - LOOKED_BACK
-    for row in await connection.fetch(MESSAGES, asked, since, MOST):
-        _message(found.setdefault(row["contact_id"], Person()), row)
-    for row in await connection.fetch(ORDERS, asked, [ORDER_PLACED, RECOMMENDED], MOST):
+    asked, since, until = [one for one in contacts if one.version != ERASED], now - LOOKED_BACK, now + AHEAD
+    for row in await connection.fetch(MESSAGES, asked, since, until, MOST):
+        _message(found.setdefault(row["contact_id"], Person()), row, since, until)
+    for row in await connection.fetch(ORDERS, asked, now - ORDERS_BACK, until, MOST, [ORDER_PLACED, RECOMMENDED]):
         person = found.setdefault(row["contact_id"], Person())
         person.tenant = row["tenant"]
         if row["goal"] == RECOMMENDED:
             person.acts.append(Act("recommended", row["at"]))
         else:
             person.orders.append(Order(row["at"], float(row["value"]), row["currency"]))
-    for row in await connection.fetch(REPLIES, asked, since, MOST):
+    for row in await connection.fetch(REPLIES, asked, since, until, MOST):
         if (known := found.get(row["contact_id"])) is not None:  # the tenant of a person who only wrote is not known here
             known.acts.append(Act("answered", row["at"]))
     return found
 
 
-def _message(person: Person, row: asyncpg.Record) -> None:
+def _message(person: Person, row: asyncpg.Record, since: datetime, until: datetime) -> None:
     at = {name: value for name in ("left_at", "read_at", "opened_at", "clicked_at") if isinstance(value := row[name], datetime)}
     person.tenant, person.channel = str(row["tenant"]), str(row["channel"])
     opened = min((at[name] for name in ("read_at", "opened_at") if name in at), default=None)
-    person.acts += [Act(kind, moment) for kind, moment in (("opened", opened), ("clicked", at.get("clicked_at"))) if moment is not None]
+    person.acts += [
+        Act(kind, moment) for kind, moment in (("opened", opened), ("clicked", at.get("clicked_at"))) if moment and since <= moment <= until
+    ]
     if opened is None and "clicked_at" not in at and not row["other"]:
         person.unheard.append(at["left_at"])
 
 
-async def buyers(pool: Pool, tenant: str) -> dict[UUID, list[Order]]:
+async def buyers(pool: Pool, tenant: str, now: datetime) -> dict[UUID, list[Order]]:
     """Some thousand buyers of a tenant with all of their orders."""
     rows = await pool.fetch(
-        "SELECT contact_id, at, value, currency FROM orders WHERE tenant = $1 AND goal = $2 ORDER BY contact_id LIMIT $3",
-        tenant,
-        ORDER_PLACED,
-        SAMPLE,
-    )
+        "SELECT contact_id, at, value, currency FROM orders WHERE tenant = $1 AND goal = $2 AND at BETWEEN $3 AND $4 ORDER BY contact_id LIMIT $5",
+        tenant, ORDER_PLACED, now - ORDERS_BACK, now + AHEAD, SAMPLE,
+    )  # fmt: skip
     found = {
         contact: [Order(row["at"], float(row["value"]), row["currency"]) for row in some]
         for contact, some in groupby(rows, key=itemgetter("contact_id"))

@@ -83,7 +83,7 @@ class Scoring:
 
     async def _forecast(self, tenant: str, moment: datetime) -> None:
         """How the tenant's buyers order; worked out beside the loop, for it may take a second."""
-        buyers = await scored.buyers(self.context.pool, tenant)
+        buyers = await scored.buyers(self.context.pool, tenant, moment)
         found = await asyncio.to_thread(persons.forecast, buyers, moment)
         await scored.keep_forecast(self.context.pool, tenant, moment, orjson.dumps(found.dumped()).decode())
 
