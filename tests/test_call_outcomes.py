@@ -23,7 +23,7 @@ from parley.channels.shape import Account, HttpRequest
 from parley.contracts import Channel
 from parley.failures import Outcome
 from parley.local.server import free_port
-from parley_sender.call import Calls, calls
+from parley_sender.call import CONNECTED, Calls, calls
 from tests.own_tls import server_tls
 from tests.pushing import pem
 
@@ -63,6 +63,24 @@ def outcome(at: str | Handler, http2: bool, *, tls: ssl.SSLContext | None = None
             return await posted(made, f"{scheme}:{url.partition(':')[2]}" if scheme else url, http2)
 
     return asyncio.run(call())
+
+
+def test_a_call_hears_that_a_connection_was_made_for_it():
+    """Its bytes leave only then, and the rate counts them so; a call on a connection that is there already hears nothing."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await request(reader):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    async def main() -> list[int]:
+        heard: list[int] = []
+        async with clients() as made, serving(handle) as url:
+            for call in range(3):
+                CONNECTED.set(lambda call=call: heard.append(call))
+                assert told(await posted(made, url, http2=False))[0] == "accepted"
+        return heard
+
+    assert [0] == asyncio.run(main())
 
 
 def told(found: Outcome) -> tuple[str, str | None]:
