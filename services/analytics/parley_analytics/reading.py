@@ -10,7 +10,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from parley_analytics.query import BROAD, Query
-from parley_analytics.rollups import Part, Source, midnight, parts
+from parley_analytics.rollups import AMOUNTS, Part, Source, midnight, parts, signed
 
 
 class Arguments:
@@ -99,8 +99,9 @@ def _part(source: Source, query: Query, part: Part, cells: Cells | None, given: 
 
 
 def _sum(name: str, part: Part) -> str:
-    value = f"sign * {name}" if part.level == "deltas" else name
-    return f"{value} AS {name}" if name in ("revenue", "cost") else f"({value})::integer AS {name}"
+    if part.level == "deltas":
+        return f"{signed(name)} AS {name}"
+    return name if name in AMOUNTS else f"{name}::integer AS {name}"
 
 
 def bucket(query: Query, at: str, given: Arguments) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from parley_analytics.query import Query
 from parley_analytics.rates import RATES
 from parley_analytics.reading import Arguments, Cells, Groups, bucket, listed, rows, these
-from parley_analytics.rollups import COUNTERS, Source
+from parley_analytics.rollups import AMOUNTS, COUNTERS, Source
 
 ANY = ("sent", "failed", "unknown", "suppressed", "expired")
 """What happens to every message that counts: where none of these is, nothing is."""
@@ -39,7 +39,7 @@ def page(tenant: str, query: Query, summed: bool, known: Cells | None) -> Statem
     names, (value, needed) = listed(query.group_by), ordering(query)
     source = COUNTERS._replace(sums=tuple(dict.fromkeys((*needed, *ANY))))
     counted = rows(source, tenant, replace(query, bucket=None), summed, known, given)
-    something = " + ".join(f"sum({name})" for name in ANY)
+    something = f"sum({' + '.join(ANY)})"
     order = f"value {'DESC' if query.order.startswith('-') else 'ASC'} NULLS LAST{''.join(f', {name}' for name in query.group_by)}"
     return Statement(
         f"SELECT * FROM (SELECT {names}{value} AS value FROM ({counted}) AS counted {grouping(query.group_by)} HAVING {something} <> 0) AS ranked"
@@ -70,7 +70,7 @@ def unowed(tenant: str, query: Query) -> Statement:
 
 def sums(names: tuple[str, ...]) -> str:
     """Each of these, summed: counts as bigint, money as it is."""
-    return ", ".join(f"COALESCE(sum({name}), 0){'' if name in ('revenue', 'cost') else '::bigint'} AS {name}" for name in names)
+    return ", ".join(f"COALESCE(sum({name}), 0){'' if name in AMOUNTS else '::bigint'} AS {name}" for name in names)
 
 
 def grouping(keys: tuple[str, ...]) -> str:
