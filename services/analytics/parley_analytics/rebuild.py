@@ -113,7 +113,7 @@ async def differences(connection: Connection) -> dict[str, int]:
 
 def counts(table: str) -> bool:
     """Whether a table's rows follow from the log alone."""
-    return table not in ("migrations", *WORKERS) and not SUMS.fullmatch(table)
+    return table not in ("migrations", "rolled", *WORKERS) and not SUMS.fullmatch(table)
 
 
 async def told(connection: Connection, schema: str, table: str) -> str:
