@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 import yaml
 
+from bench import talked
 from bench.ground import Ground, environment, ground
 from bench.measure import Answers, Finding
 from bench.year import TENANT, ZONE, filled
@@ -36,7 +37,7 @@ def questions(now: datetime) -> list[Question]:
         for name, days in (("two", 2), ("week", 7), ("two months", 62), ("hundred", 100), ("year", 365))
     }
     until = {"to": now.isoformat()}
-    year, rates = {"from": back["year"], **until}, "/v1/rates"
+    year, rates, talks = {"from": back["year"], **until}, "/v1/rates", "/v1/conversations/summary"
     return [
         ("30 days by campaign, channel and variant", rates, until),
         ("30 days by flow and step", rates, {"group_by": "flow,step", **until}),
@@ -57,6 +58,12 @@ def questions(now: datetime) -> list[Question]:
         ("a campaign, whole", "/v1/campaigns/campaign-17", {}),
         ("what did not arrive in a year, by channel and week", "/v1/deliverability", {"group_by": "channel", "bucket": "week", **year}),
         ("what is owed to no message in a year, by month", "/v1/unattributed", {"bucket": "month", **year}),
+        ("conversations of a year by agent", talks, {"group_by": "agent", **year}),
+        ("conversations of two months by flow", talks, {"group_by": "flow", "from": back["two months"], **until}),
+        ("conversations of 30 days by team, by day", talks, {"group_by": "team", "bucket": "day", **until}),
+        ("conversations of a year by agent, by month", talks, {"group_by": "agent", "bucket": "month", **year}),
+        ("conversations of a hundred days, by day", talks, {"bucket": "day", "from": back["hundred"], **until}),
+        ("conversations of a week, by hour", talks, {"bucket": "hour", "from": back["week"], **until}),
     ]
 
 
@@ -73,6 +80,7 @@ async def _fill(settings: Settings, now: datetime) -> None:
     pool = await database.connect(settings.database.get_secret_value(), SERVICE.name)
     await database.migrate(pool, SERVICE.name, *SERVICE.packages)
     await filled(pool, now)
+    await talked.filled(pool, now)
     await pool.close()
 
 

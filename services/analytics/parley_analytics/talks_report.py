@@ -67,11 +67,13 @@ async def conversations(pool: Pool, tenant: str, asked: Asked) -> Summary:
     of = parts(asked.since, asked.until, asked.zone, asked.bucket, quarters=fine) if asked.bucket else whole
     if asked.group_by is None:
         return Summary([Row(None, row.at, row.kpis) for row in await _rows(pool, tenant, by, some, of)], totals, truncated=False)
-    most = CURVES if asked.bucket else VALUES
-    largest = some or await _largest(pool, tenant, asked.group_by, most + 1, whole)
-    shown = {value: place for place, value in enumerate(largest[:most])}
+    if asked.bucket is None:
+        rows = sorted(await _rows(pool, tenant, asked.group_by, some, of), key=lambda row: -row.kpis.counts["opened"])
+        return Summary(rows[:VALUES], totals, truncated=len(rows) > VALUES)
+    largest = some or await _largest(pool, tenant, asked.group_by, CURVES + 1, whole)
+    shown = {value: place for place, value in enumerate(largest[:CURVES])}
     rows = await _rows(pool, tenant, asked.group_by, list(shown), of)
-    return Summary(sorted(rows, key=lambda row: shown[row.value or ""]), totals, truncated=len(largest) > most)
+    return Summary(sorted(rows, key=lambda row: shown[row.value or ""]), totals, truncated=len(largest) > CURVES)
 
 
 async def _largest(pool: Pool, tenant: str, dimension: str, most: int, of: Sequence[Part]) -> list[str]:
