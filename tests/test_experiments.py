@@ -595,6 +595,17 @@ def test_what_people_spent_is_compared(ask):
 
 
 @pytest.mark.stack
+def test_where_nobody_was_drawn_what_is_owed_to_messages_is_compared(ask):
+    """Of those to whom a variant was sent; twice the same person over two channels is one who spent twice."""
+    again = [sent(1, "B", "sms"), clicked(1, "sms"), bought(1, 700)]
+    found = ask([*campaign(), *again, *(bought(one, 100) for one in range(3, 80, 2))], "/spring?metric=revenue&difference=1")[1]
+
+    assert ("sent", [("A", 500, 0.0), ("B", 500, 4600.0)]) == (
+        found["counted"], [(one["variant"], one["people"], one["revenue"]) for one in found["variants"]]
+    )  # fmt: skip
+
+
+@pytest.mark.stack
 def test_those_to_whom_something_was_sent_can_be_asked_for(ask):
     """An experiment that began before people were counted when drawn goes on being read as before; where none was drawn it is so anyway."""
     sent_to = ask(held_out(), "/spring?people=sent")[1]
