@@ -75,6 +75,10 @@ class Lane:
     _looked: tuple[float, dict[int, int]] = (0.0, {})
     _whole_at: float = 0.0
     _turned_at: float = 0.0
+    _urgent: bool = False
+    """A reply has come to stand in a line since the last turn."""
+    _hasty: bool = False
+    """The last turn let replies through and nothing else."""
     _breaker: Breaker = field(default_factory=Breaker)
     _moved: dict[int, int] = field(default_factory=dict)
     _move_at: float = 0.0
@@ -102,6 +106,8 @@ class Lane:
     def stirred(self, lines: Iterable[int] | None) -> None:
         """Something came to stand in these lines, or in any; or (None) people set the lane otherwise, which the next turn heeds."""
         self._unknown.update(self._lines.stirred(lines))
+        known = self._lines.lines
+        self._urgent |= any(known[line].purpose is Purpose.REPLY for line in lines or () if line in known)
         if lines is None:
             self._turned_at, self._all_unknown = -LOOK, True
         self.wake.set()
@@ -145,7 +151,9 @@ class Lane:
         if not self._over and not (claiming and (self._unknown or self._all_unknown or not self._lines.idle)) and not self._due():
             return
         self._turned_at = asked_at = self._now
-        over, now = self._over[:], self.context.clock()
+        # Somebody waits for an answer: it goes first, and what ended meanwhile is written down by the turn after.
+        self._hasty, self._urgent = self._urgent and claiming and not self._hasty, False
+        over, now = [] if self._hasty else self._over[:], self.context.clock()
         hold = ledger.Hold(self._hold.fence, self._hold.turn + 1)
         async with self.context.pool.acquire() as connection, connection.transaction():
             wishes = await ledger.keep(connection, self.part, self._hold)
@@ -170,8 +178,8 @@ class Lane:
         self._hold = hold
         del self._over[: len(over)]
         self._lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
-        if len(claimed) < len(taken):
-            self.wake.set()  # what the gate kept left room
+        if len(claimed) < len(taken) or self._hasty:
+            self.wake.set()  # what the gate kept left room; what is not a reply has its turn
         if stirred := mine.get(self.part):  # none: nobody is woken, else a lane with a backlog would turn without a rest
             self.stirred(stirred)
         if elsewhere:
@@ -179,7 +187,7 @@ class Lane:
         for one in claimed:
             self._calls[one.message_id] = one, None
         owed = {one.message_id for one in taken if one.owed}
-        self._departures.add([replace(one, owed=one.message_id in owed) for one in claimed], asked_at)
+        self._departures.add([replace(one, owed=True) if one.message_id in owed else one for one in claimed], asked_at)
         self._observe(over, [*stopped, *held])
         await self._saying.say(said)
 
@@ -201,7 +209,7 @@ class Lane:
         ahead = self._departures.pace.ahead(self._now, HORIZON)
         await picking.read(connection, self._lines, min(room, ahead))
         found: list[Waiting] = []
-        for purpose in reversed(Purpose):
+        for purpose in (Purpose.REPLY,) if self._hasty else reversed(Purpose):
             urgent = sum(one.units for one in found if RANK[self._lines.lines[one.line].purpose] <= RANK[purpose])
             free = ahead - self._departures.of(purpose) - urgent
             found += [one for _, one in zip(range(room - len(found)), self._lines.take(free, purpose), strict=False)]
@@ -339,7 +347,7 @@ class Lane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(IDLE, ahead) if wait else IDLE):
                 await self.wake.wait()
-        if self._calls:
+        if self._calls and not self._urgent:
             await asyncio.sleep(GATHER)
 
     # --- taking over ---------------------------------------------------------------------------------------------------------------

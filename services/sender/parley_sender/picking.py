@@ -115,7 +115,7 @@ async def _reserve(connection: Connection, passed: Sequence[tuple[Asked, Ruling]
                 taken.append((*key, at := _slot(times[key], now)))
                 asked = replace(asked, reserved=at)
             slots = sum(1 for time in times[key] if time > now - max(cap.window for cap in ruling.caps))
-        picked.going.append(replace(one, candidate=asked))
+        picked.going.append(one if asked is one.candidate else replace(one, candidate=asked))
         picked.gates[asked.message_id] = law.found(asked, ruling, slots)
     await facts.untouch(connection, given_back)
     if taken:

@@ -179,7 +179,8 @@ class Lines:
         for purpose in URGENT[: URGENT.index(least) + 1] if least in URGENT else URGENT:
             if (found := self._turn(purpose)) is not None:
                 one = self._taken(purpose, found)
-                self.owed = self.owed + FLOOR / (1 - FLOOR) * one.units if marketing is not None else 0.0
+                if least is Purpose.MARKETING:  # else nobody looked whether marketing waits
+                    self.owed = self.owed + FLOOR / (1 - FLOOR) * one.units if marketing is not None else 0.0
                 return one
         return None if marketing is None else self._marketing(marketing)
 
