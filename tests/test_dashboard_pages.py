@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from parley_analytics.pages.words import WORDS
+from parley_analytics.pages.words import WORDS, filled
 from tests.browser import MISSING, chromium, person
 from tests.conftest import until
 from tests.looking import NOW, fill, many, pages, talk
@@ -84,12 +84,12 @@ def test_a_page_in_trouble_says_what_to_do(settings, tmp_path, language, locale)
     """What is not there, what cannot be asked, and what is not to be had now; the last comes back by itself."""
     w = WORDS[language]
     said = {
-        "/campaigns/nothing": (404, w["error_campaign"].format(given="nothing")),
-        "/experiments/nothing": (404, w["error_variants"].format(given="nothing")),
-        "/?from=yesterday": (400, w["unusable_day"].format(given="yesterday")),
-        "/channels?metric=luck": (400, w["unusable_choice"].format(given="luck")),
-        "/campaigns?after=here": (400, w["unusable_choice"].format(given="here")),
-        "/experiments/first-flush?points=many": (400, w["unusable_difference"].format(given="many")),
+        "/campaigns/nothing": (404, filled(w["error_campaign"], given="nothing")),
+        "/experiments/nothing": (404, filled(w["error_variants"], given="nothing")),
+        "/?from=yesterday": (400, filled(w["unusable_day"], given="yesterday")),
+        "/channels?metric=luck": (400, filled(w["unusable_choice"], given="luck")),
+        "/campaigns?after=here": (400, filled(w["unusable_choice"], given="here")),
+        "/experiments/first-flush?points=many": (400, filled(w["unusable_difference"], given="many")),
     }
 
     async def main():

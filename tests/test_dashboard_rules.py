@@ -6,6 +6,7 @@ import io
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from string import Formatter
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,7 @@ from parley_analytics.pages.frame import PATHS
 from parley_analytics.pages.marks import scale, strip
 from parley_analytics.pages.names import preferred
 from parley_analytics.pages.rendering import FILES, Templates
-from parley_analytics.pages.words import BOTH
+from parley_analytics.pages.words import BOTH, filled
 from parley_analytics.rates import wilson
 from parley_analytics.talks_kpis import COUNTS, kpis
 from parley_analytics.talks_report import Asked, Row, Summary
@@ -215,6 +216,21 @@ def test_templates_ask_for_words_that_there_are():
 
     assert set() == set(re.findall(r"\bw\.([a-z_]+)", texts)) - BOTH.keys()
     assert set() == set(PATHS.values()) - BOTH.keys()
+
+
+@pytest.mark.parametrize("given, said", [("봄", "봄은 없는"), ("어제", "어제는 없는"), ("x", "x는 없는"), ("", "은(는) 없는"), ("{oops}", "{oops}")])
+def test_a_word_takes_its_particle(given, said):
+    """As it is read; both where nobody can tell, and a name with braces is a name."""
+    assert filled(BOTH["unusable_range"][1], given=given).startswith(said)
+
+
+def test_no_word_is_left_over():
+    """Each is said somewhere; some by a name that is put together."""
+    folder = Path(words.__file__).parent
+    said = "".join(one.read_text() for one in folder.glob("*.py") if one.name != "words.py") + "".join(Templates().texts.values())
+    made = tuple(re.findall(r"f[\"']([a-z]+_)\{", said))
+
+    assert [] == [name for name in BOTH if not name.startswith(made) and not re.search(rf"[\"'.]{name}\b", said)]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def of_count(value: int) -> Point:
     return Point(value, None, None, number(value))
 
 
-def filled(points: Mapping[datetime, Point | None]) -> dict[datetime, Point]:
+def known(points: Mapping[datetime, Point | None]) -> dict[datetime, Point]:
     """Without those where there is nothing to say."""
     return {at: point for at, point in points.items() if point is not None}
 

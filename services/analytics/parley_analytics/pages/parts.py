@@ -40,12 +40,14 @@ def said(rate: Rate | None) -> dict[str, str]:
 
 
 def tiles(ones: Sequence[Part]) -> Part:
-    """Figures in large, in rows of about the same length, six at most; what is wide takes what is left of its row."""
+    """Figures in large, in rows of about the same length, six at most; the last one, where it is wide, takes what is left of its row."""
     places = sum(2 if one["wide"] else 1 for one in ones)
     rows = -(-places // 6)
     across = max(-(-places // rows), 3)
-    span = across * rows - places + 2
-    return {"kind": "tiles", "tiles": [{**one, "span": span if one["wide"] else 1} for one in ones], "across": across}
+    spans = [2 if one["wide"] else 1 for one in ones]
+    if ones and ones[-1]["wide"]:
+        spans[-1] = min(across * rows - places + 2, 4)
+    return {"kind": "tiles", "tiles": [{**one, "span": span} for one, span in zip(ones, spans, strict=True)], "across": across}
 
 
 def tile(label: str, value: str, **more: Any) -> Part:
@@ -73,6 +75,15 @@ def money_tile(line: Line, before: Line | None, language: Language, **more: Any)
     was = amounts(revenue(before)) if before else NOTHING
     over = f"{each} {w['per_person']}" if each != NOTHING else ""
     return tile(w["revenue"], amounts(revenue(line)), over=over, was=w["was_nothing"] if was == NOTHING else f"{w['was']} {was}", wide=True, **more)
+
+
+def cost_tile(line: Line, before: Line | None, language: Language, **more: Any) -> Part:
+    """What providers took, and how much of it for each message."""
+    w, spent = WORDS[language], cost(line)
+    each = amounts({currency: value / line.counts["sent"] for currency, value in spent.items()} if line.counts["sent"] else {})
+    was = amounts(cost(before)) if before else NOTHING
+    over = f"{each} {w['per_message']}" if each != NOTHING else ""
+    return tile(w["cost"], amounts(spent), over=over, was=w["was_nothing"] if was == NOTHING else f"{w['was']} {was}", wide=True, **more)
 
 
 def revenue(line: Line) -> dict[str, Decimal]:
@@ -145,6 +156,12 @@ def notes(sentences: Sequence[str], exports: Sequence[Mapping[str, str]] = ()) -
 
 def none(sentence: str) -> Part:
     return {"kind": "none", "sentence": sentence}
+
+
+def raw(line: Line, language: Language) -> str:
+    """The same rates over messages."""
+    told = [f"{WORDS[language][name]} {share(line.rates[f'raw_{name}'])}" for name in RATES if line.rates.get(f"raw_{name}")]
+    return WORDS[language]["raw_note"].format(rates=", ".join(told))
 
 
 def machines(line: Line, language: Language) -> str:

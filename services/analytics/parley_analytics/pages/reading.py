@@ -12,10 +12,10 @@ from parley.database import Pool
 from parley_analytics import query, reasons, talks_report
 from parley_analytics.pages import arriving, talking, views
 from parley_analytics.pages.asked import Asked, Unusable
-from parley_analytics.pages.parts import MAIN, Part
+from parley_analytics.pages.parts import Part
 from parley_analytics.pages.words import Language
 from parley_analytics.query import DIMENSIONS, Query, Unclear
-from parley_analytics.reports import Line, Report, report
+from parley_analytics.reports import Line, Report, asking, report
 
 TOP = 8
 """Campaigns on the first page."""
@@ -58,15 +58,17 @@ class Look:
 
     async def before(self, campaign: str | None = None) -> Line:
         """All together, in the time before."""
-        since, until = self.asked.before
-        return (await self.report(replace(self.query(campaign=campaign), since=since, until=until))).totals
+        since, until = (one.astimezone(UTC) for one in self.asked.before)
+        question = replace(self.query(campaign=campaign), since=since, until=until)
+        async with asking(self.pool, self.tenant.name, question) as asked:
+            return await asked.total(question)
 
 
 async def overview(look: Look) -> list[Part]:
     campaigns = await look.report(look.query("campaign", limit=TOP))
-    series = await look.lines(bucket=look.asked.bucket)
+    series = await look.report(look.query(bucket=look.asked.bucket))
     before, owed = await look.before(), await unowed(look)
-    return views.overview(campaigns.totals, before, series, campaigns.lines, owed, look.asked, look.language)
+    return views.overview(series.totals, before, series.lines, campaigns.lines, owed, look.asked, look.language)
 
 
 async def campaigns(look: Look) -> list[Part]:
@@ -83,19 +85,18 @@ async def campaigns(look: Look) -> list[Part]:
 
 
 async def campaign(look: Look, name: str, path: str) -> list[Part]:
-    total = (await look.report(look.query(campaign=name))).totals
-    if not any(total.counts.values()) and not await exists(look, name):
+    series = await look.report(look.query(campaign=name, bucket=look.asked.bucket))
+    if not series.lines and not await exists(look, name):
         raise Missing("error_campaign", name)
-    series = await look.lines(bucket=look.asked.bucket, campaign=name)
     dimensions = [one for one in ("variant", "channel", "purpose", "language", "step") if one in DIMENSIONS]
     groups: dict[str, Sequence[Line]] = {one: await look.lines(one, campaign=name) for one in dimensions}
     why = arriving.reasons(await reasons.reasons(look.pool, look.tenant.name, look.query(campaign=name)), look.language)
-    return views.campaign(name, total, await look.before(name), series, groups, why, look.asked, path, look.language)
+    return views.campaign(name, series.totals, await look.before(name), series.lines, groups, why, look.asked, path, look.language)
 
 
 async def channels(look: Look) -> list[Part]:
     found = await look.report(look.query("channel"))
-    look.asked.among("metric", ("click", "sent", *MAIN))
+    look.asked.among("metric", views.CURVED)
     series = await look.lines("channel", bucket=look.asked.bucket, limit=views.CURVES)
     return views.channels(found.totals, found.lines, series, look.asked, look.language)
 

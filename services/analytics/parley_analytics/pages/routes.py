@@ -26,7 +26,7 @@ from parley_analytics.pages.names import preferred
 from parley_analytics.pages.parts import Part
 from parley_analytics.pages.reading import Look, Missing
 from parley_analytics.pages.rendering import File, Templates, etag, files
-from parley_analytics.pages.words import LANGUAGES, WORDS, Language
+from parley_analytics.pages.words import LANGUAGES, WORDS, Language, filled
 from parley_analytics.query import Unclear
 
 POLICY = (
@@ -89,7 +89,7 @@ class Desk:
     def trouble(self, request: Request, reader: Reader, status: int, sentence: str, given: str = "", retry: int = 0) -> Response:
         """A page that says in words what is wrong and what to do."""
         w = WORDS[reader.language]
-        body = self.templates.part("trouble", {"w": w, "sentence": w[sentence].format(given=given)})
+        body = self.templates.part("trouble", {"w": w, "sentence": filled(w[sentence], given=given)})
         nav = navigation(request.url.path, {}, reader.language) if reader.key else None
         found = self.answer(request, reader, w["error_title"], body, status, retry, nav=nav)
         if retry:

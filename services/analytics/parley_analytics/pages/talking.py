@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from parley_analytics.pages import parts
 from parley_analytics.pages.asked import Asked, address
-from parley_analytics.pages.charts import Column, Point, buckets, chart, filled, of_count, of_rate
+from parley_analytics.pages.charts import Column, Point, buckets, chart, known, of_count, of_rate
 from parley_analytics.pages.figures import NOTHING, duration, interval, number, share, short
 from parley_analytics.pages.names import named
 from parley_analytics.pages.parts import Part
-from parley_analytics.pages.words import WORDS, Language
+from parley_analytics.pages.words import WORDS, Language, filled
 from parley_analytics.talks_kpis import RATES, TIMES, Kpis
 from parley_analytics.talks_report import Summary
 
@@ -74,9 +74,9 @@ def _over_time(series: Summary, asked: Asked, metric: str, language: Language) -
     at = {row.at.astimezone(asked.since.tzinfo): row.kpis for row in series.rows if row.at is not None}
     bars = Column(w["conversations_opened"], "bars", 0, {moment: of_count(one.counts["opened"]) for moment, one in at.items()})
     name = w["conversations_opened"] if metric == "opened" else w[f"talk_{metric}"]
-    columns = [bars] if metric == "opened" else [Column(name, "line", 1, filled(_points(at, metric, language))), bars]
+    columns = [bars] if metric == "opened" else [Column(name, "line", 1, known(_points(at, metric, language))), bars]
     unit = "count" if metric == "opened" else "seconds" if metric in TIMES else "percent"
-    note = "" if metric == "opened" else w["shown_times" if metric in TIMES else "shown_talks"].format(what=name)
+    note = "" if metric == "opened" else filled(w["shown_times" if metric in TIMES else "shown_talks"], what=name)
     title = w["over_time"].format(what=name)
     return {"kind": "chart", **chart(title, note, unit, columns, buckets(asked.since, asked.until, asked.bucket), asked.bucket, language)}
 

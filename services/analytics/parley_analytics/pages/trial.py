@@ -15,7 +15,7 @@ from parley_analytics.pages.charts import Column, Point, chart
 from parley_analytics.pages.figures import day, number
 from parley_analytics.pages.marks import rounded, whiskers
 from parley_analytics.pages.parts import Part
-from parley_analytics.pages.words import WORDS, Language
+from parley_analytics.pages.words import WORDS, Language, filled
 from parley_analytics.rates import wilson
 from parley_analytics.sequences import ALPHA, Interval, Moments, difference
 from parley_analytics.verdicts import english, korean
@@ -50,7 +50,7 @@ def experiments(found: Sequence[Found], q: str, page: int, *, more: bool, langua
     w = WORDS[language]
     search = {"kind": "search", "path": "/experiments", "q": q, "hidden": []}
     if not found:
-        return [search, parts.none(w["none_campaigns"].format(q=q) if q else w["none_experiments"])]
+        return [search, parts.none(filled(w["none_campaigns"], q=q) if q else w["none_experiments"])]
     names = [(one.campaign, f"/experiments/{quote(one.campaign, safe='')}") for one in found]
     columns = [
         parts.Column(w["variants"], [" · ".join(one.variants) for one in found]),

@@ -10,15 +10,23 @@ from urllib.parse import quote
 
 from parley_analytics.pages import parts
 from parley_analytics.pages.asked import Asked, address, kept
-from parley_analytics.pages.charts import Column, buckets, chart, filled, of_count, of_rate
+from parley_analytics.pages.charts import Column, buckets, chart, known, of_count, of_rate
 from parley_analytics.pages.figures import amounts, number
 from parley_analytics.pages.names import named
 from parley_analytics.pages.parts import MAIN, Part, of_messages
-from parley_analytics.pages.words import WORDS, Language
+from parley_analytics.pages.words import WORDS, Language, filled
 from parley_analytics.reports import Line, Report
 
 CURVES = 6
 """Of a chart at most: there are so many colours, and more cannot be told apart."""
+
+
+CURVED = ("click", "sent", "delivery", "open", "click_to_open", "reply", "conversion", "opt_out")
+"""What a chart can show; the first one by itself."""
+
+
+TILES = ("delivery", "open", "click", "click_to_open", "reply", "conversion", "opt_out")
+"""Rates in large."""
 
 
 class Unowed(NamedTuple):
@@ -34,11 +42,13 @@ def campaign_address(name: str, asked: Asked) -> str:
 
 def headline(line: Line, before: Line | None, asked: Asked, path: str, language: Language, chosen: str) -> Part:
     """The figures in large; each is the way to its curve."""
-    links = {name: {"link": address(path, asked.parameters, metric=name), "chosen": name == chosen} for name in ("sent", *MAIN)}
+    links = {name: {"link": address(path, asked.parameters, metric=name), "chosen": name == chosen} for name in CURVED}
     found = [parts.count_tile("sent", line, before, language, **links["sent"])]
-    found += [parts.rate_tile(name, line, before, language, **links[name]) for name in MAIN]
+    found += [parts.rate_tile(name, line, before, language, **links[name]) for name in TILES]
     if parts.revenue(line):
         found.append(parts.money_tile(line, before, language))
+    if parts.cost(line):
+        found.append(parts.cost_tile(line, before, language))
     return parts.tiles(found)
 
 
@@ -49,8 +59,8 @@ def over_time(lines: Sequence[Line], asked: Asked, metric: str, language: Langua
     if metric == "sent":
         columns, unit, note = [bars], "count", ""
     else:
-        columns = [Column(w[metric], "line", 1, filled({moment: of_rate(line.rates[metric]) for moment, line in at.items()})), bars]
-        unit, note = "percent", w["shown_as"].format(what=w[metric])
+        columns = [Column(w[metric], "line", 1, known({moment: of_rate(line.rates[metric]) for moment, line in at.items()})), bars]
+        unit, note = "percent", filled(w["shown_as"], what=w[metric])
     title = w["over_time"].format(what=w[metric])
     return {"kind": "chart", **chart(title, note, unit, columns, buckets(asked.since, asked.until, asked.bucket), asked.bucket, language)}
 
@@ -62,7 +72,7 @@ def by_time(lines: Sequence[Line], asked: Asked, dimension: str, metric: str, la
     for tint, value in enumerate(curves, 1):
         own = {line.bucket: line for line in lines if line.bucket and (line.names[dimension] or "") == value}
         points = {at: of_count(line.counts["sent"]) if metric == "sent" else of_rate(line.rates[metric]) for at, line in own.items()}
-        columns.append(Column(named(dimension, value, language), "line", tint, filled(points)))
+        columns.append(Column(named(dimension, value, language), "line", tint, known(points)))
     title = w["over_time"].format(what=w[metric])
     unit = "count" if metric == "sent" else "percent"
     return {"kind": "chart", **chart(title, "", unit, columns, buckets(asked.since, asked.until, asked.bucket), asked.bucket, language)}
@@ -83,12 +93,12 @@ def overview(
     total: Line, before: Line, series: Sequence[Line], campaigns: Sequence[Line], unowed: Unowed, asked: Asked, language: Language
 ) -> list[Part]:
     """How it goes, at a glance."""
-    w, metric = WORDS[language], asked.among("metric", ("click", "sent", *MAIN))
+    w, metric = WORDS[language], asked.among("metric", CURVED)
     if not _anything(total):
         return [parts.none(w["none_messages"])]
     names = [_campaign(line, asked, language) for line in campaigns]
     foot = {"link": address("/campaigns", kept(asked.parameters)), "name": w["all_campaigns"]}
-    said = [w["interval_note"], parts.machines(total, language)]
+    said = [w["interval_note"], parts.raw(total, language), parts.machines(total, language)]
     if unowed.orders:
         said.append(w["unowed_note"].format(orders=number(unowed.orders), value=amounts(unowed.value)))
     return [
@@ -110,7 +120,7 @@ def campaigns(found: Report, asked: Asked, language: Language) -> list[Part]:
     }
     search = {"kind": "search", "path": "/campaigns", "q": q, "hidden": [{"name": name, "value": value} for name, value in keep.items() if value]}
     if not names:
-        return [search, parts.none(w["none_campaigns"].format(q=q) if q else w["none_messages"])]
+        return [search, parts.none(filled(w["none_campaigns"], q=q) if q else w["none_messages"])]
     sorts = {
         name: {
             "link": address("/campaigns", asked.parameters, order=f"-{name}"),
@@ -132,13 +142,17 @@ def campaigns(found: Report, asked: Asked, language: Language) -> list[Part]:
 def campaign(name: str, total: Line, before: Line, series: Sequence[Line], groups: Mapping[str, Sequence[Line]], reasons: Part | None, asked: Asked,
              path: str, language: Language) -> list[Part]:  # fmt: skip
     """One campaign: the funnel, the money, over time, and by each dimension that has more than one value in it."""
-    w, metric = WORDS[language], asked.among("metric", ("click", "sent", *MAIN))
+    w, metric = WORDS[language], asked.among("metric", CURVED)
     if not _anything(total):
         return [parts.none(w["none_messages"])]
     found = [headline(total, before, asked, path, language, metric), over_time(series, asked, metric, language), parts.funnel(total, language)]
     found += [_group(dimension, lines, path, language) for dimension, lines in groups.items() if _parted(dimension, lines)]
     files = exports(asked, "channel,variant", w, campaign=name)
-    return [*found, *([reasons] if reasons else []), parts.notes([w["interval_note"], parts.machines(total, language)], files)]
+    return [
+        *found,
+        *([reasons] if reasons else []),
+        parts.notes([w["interval_note"], parts.raw(total, language), parts.machines(total, language)], files),
+    ]
 
 
 def _parted(dimension: str, lines: Sequence[Line]) -> bool:
@@ -158,7 +172,7 @@ def _group(dimension: str, lines: Sequence[Line], path: str, language: Language)
 
 def channels(total: Line, lines: Sequence[Line], series: Sequence[Line], asked: Asked, language: Language) -> list[Part]:
     """Channels side by side, each rate on one scale."""
-    w, metric = WORDS[language], asked.among("metric", ("click", "sent", *MAIN))
+    w, metric = WORDS[language], asked.among("metric", CURVED)
     if not _anything(total):
         return [parts.none(w["none_messages"])]
     sorts = {
@@ -173,7 +187,11 @@ def channels(total: Line, lines: Sequence[Line], series: Sequence[Line], asked: 
     columns = of_messages(lines, MAIN, language, sorts)
     table = parts.table(w["channel"], parts.by("channel", lines, language), columns, title=w["side_by_side"], note=w["side_note"])
     files = exports(asked, "channel", w)
-    return [table, by_time(series, asked, "channel", metric, language), parts.notes([w["interval_note"], parts.machines(total, language)], files)]
+    return [
+        table,
+        by_time(series, asked, "channel", metric, language),
+        parts.notes([w["interval_note"], parts.raw(total, language), parts.machines(total, language)], files),
+    ]
 
 
 def _campaign(line: Line, asked: Asked, language: Language) -> tuple[str, str]:

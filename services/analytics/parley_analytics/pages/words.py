@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
+
+from parley.josa import particle
 
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
@@ -74,7 +77,6 @@ BOTH: dict[str, tuple[str, str]] = {
     "delivered": ("Delivered", "도달"),
     "opened": ("Opened", "열람"),
     "clicked": ("Clicked", "클릭"),
-    "replied": ("Replied", "답장"),
     "converted": ("Bought", "구매"),
     "people": ("People", "사람 수"),
     "messages": ("Messages", "메시지"),
@@ -95,7 +97,6 @@ BOTH: dict[str, tuple[str, str]] = {
     "failed": ("Failed", "실패"),
     "unknown": ("Unknown", "알 수 없음"),
     "suppressed": ("Suppressed", "차단"),
-    "held": ("Held", "보류"),
     "expired": ("Expired", "만료"),
     "of_sent": ("of messages sent", "발송 메시지 기준"),
     "of_delivered": ("of people reached", "도달한 사람 기준"),
@@ -107,13 +108,17 @@ BOTH: dict[str, tuple[str, str]] = {
         "Opens and clicks by machines (scanners, prefetching) are kept apart: {opened} opens, {clicked} clicks.",
         "기계(보안 검사, 미리 읽기)에 의한 열람과 클릭은 따로 셉니다: 열람 {opened}건, 클릭 {clicked}건.",
     ),
+    "raw_note": (
+        "Over messages instead of people, as other systems count: {rates}.",
+        "다른 시스템처럼 사람이 아니라 메시지 기준으로 보면: {rates}.",
+    ),
     "interval_note": (
         "Small figures are the 95 % interval (Wilson). People are counted once a campaign, channel, variant and purpose, on the day of the first message.",
         "작은 숫자는 95% 구간(윌슨)입니다. 한 사람은 캠페인, 채널, 변형, 목적마다 첫 메시지의 날에 한 번만 셉니다.",
     ),
     # charts
     "over_time": ("{what} over time", "{what} 추이"),
-    "shown_as": ("{what}, with 95 % interval; bars: messages sent", "{what}과 95% 구간, 막대: 발송 메시지"),
+    "shown_as": ("{what}, with 95 % interval; bars: messages sent", "{what}과(와) 95% 구간, 막대: 발송 메시지"),
     "as_table": ("The chart as a table", "표로 보기"),
     "chart_keys": ("Arrow keys read the chart point by point.", "화살표 키로 한 점씩 읽을 수 있습니다."),
     "time": ("Time", "시점"),
@@ -199,7 +204,7 @@ BOTH: dict[str, tuple[str, str]] = {
     "of_conversations": ("of conversations", "대화 기준"),
     "of_rated": ("of ratings: 4 or 5", "평가 중 4점 이상"),
     "of_escalated": ("of those handed over", "상담원 연결 기준"),
-    "shown_talks": ("{what}, with 95 % interval; bars: conversations", "{what}과 95% 구간, 막대: 대화"),
+    "shown_talks": ("{what}, with 95 % interval; bars: conversations", "{what}과(와) 95% 구간, 막대: 대화"),
     "shown_times": (
         "{what}: half within the line, nine of ten within the band; bars: conversations",
         "{what}: 선은 중간값, 띠는 열에 아홉, 막대: 대화",
@@ -216,7 +221,6 @@ BOTH: dict[str, tuple[str, str]] = {
     "reasons": ("Why it did not arrive", "도달하지 못한 이유"),
     "reason": ("Reason", "이유"),
     "status": ("State", "상태"),
-    "share_of_all": ("Of all that were asked for", "전체 요청 대비"),
     "nothing_wrong": ("Nothing was kept from arriving in this time.", "이 기간에 도달하지 못한 메시지가 없습니다."),
     # none
     "none_title": ("Nothing yet", "아직 없음"),
@@ -248,7 +252,6 @@ BOTH: dict[str, tuple[str, str]] = {
         "Campaign {given} has no variant that was sent to anybody yet.",
         "캠페인 {given}에는 아직 발송된 변형이 없습니다.",
     ),
-    "error_page": ("There is no such page.", "없는 페이지입니다."),
     "unusable_choice": (
         "{given} cannot be chosen here. Choose one that the page offers.",
         "{given}은(는) 여기에서 고를 수 없습니다. 화면에 있는 것 중에서 고르세요.",
@@ -275,3 +278,9 @@ BOTH: dict[str, tuple[str, str]] = {
 WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType({
     language: MappingProxyType({name: texts[place] for name, texts in BOTH.items()}) for place, language in enumerate(LANGUAGES)
 })  # fmt: skip
+PARTICLE = re.compile(r"\{(\w+)\}([가-힣]+)\(([가-힣]+)\)")
+
+
+def filled(text: str, **values: str) -> str:
+    """A text with its gaps filled; where it has both forms of a Korean particle, as `{given}이(가)`, the one that follows the word."""
+    return PARTICLE.sub(lambda found: f"{{{found[1]}}}{particle(values[found[1]], f'{found[2]}/{found[3]}')}", text).format(**values)
