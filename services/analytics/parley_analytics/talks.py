@@ -13,7 +13,7 @@ from uuid import UUID
 
 from parley.channels.text import storable
 from parley.contracts import ConversationChanged, Envelope
-from parley_analytics.facts import representable
+from parley_analytics.moments import representable
 
 TIMES = ("opened_at", "answered_at", "escalated_at", "assigned_at", "replied_at", "resolved_at", "closed_at", "overdue_at", "rated_at")
 """The times of a conversation, in the order of the statement's arguments."""
