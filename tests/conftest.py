@@ -28,7 +28,7 @@ SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
 LONG = (
     "test_kills", "test_ingest_noise", "test_ingest_spoiled", "test_ingest_hits", "test_governed", "test_publishing", "test_sender_locks",
-    "test_sender_faults", "test_demo", "test_ingest_spool", "test_chat_browser",
+    "test_sender_faults", "test_demo", "test_ingest_spool", "test_chat_browser", "test_dashboard_pages",
 )  # fmt: skip
 """Files of tests that take a minute or about that much, by `pytest --durations=60`. Those that start whole services as processes of their own stand
 apart: two of them at once are more than two cores bear."""

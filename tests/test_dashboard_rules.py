@@ -17,7 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from parley import service
 from parley.config import Config, Key
+from parley.local import free_port
+from parley_analytics.app import SERVICE
 from parley_analytics.pages import asked, signin, talk_files, words
 from parley_analytics.pages.asked import Unusable
 from parley_analytics.pages.charts import buckets
@@ -30,6 +33,7 @@ from parley_analytics.pages.words import BOTH, filled
 from parley_analytics.rates import wilson
 from parley_analytics.talks_kpis import COUNTS, kpis
 from parley_analytics.talks_report import Asked, Row, Summary
+from tests.ingesting import write_accounts
 from tests.looking import NOW, fill, pages, talk
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
@@ -272,6 +276,21 @@ def test_nobody_sees_anything_without_a_key(settings, tmp_path):
     assert (303, "/channels") == (status, location)
     assert {"HttpOnly", "SameSite=strict", "Secure", "Path=/"} <= set(cookie.split("; "))
     assert "people" not in cookie.partition(".")[2]
+
+
+@pytest.mark.stack
+def test_analytics_has_the_pages_at_its_door(settings, tmp_path):
+    """Beside its API, and not instead of it."""
+
+    async def main():
+        own = settings.model_copy(update={"config": write_accounts(tmp_path), "port": free_port()})
+        async with service.running(SERVICE, own) as one, aiohttp.ClientSession(f"http://127.0.0.1:{one.port}") as http:
+            return [
+                (await http.get(path, allow_redirects=False)).status
+                for path in ("/", "/sign-in", "/pages/pages.js", "/v1/rates", "/campaigns/a/b", "/none")
+            ]
+
+    assert [303, 200, 200, 401, 303, 404] == asyncio.run(main())
 
 
 @pytest.mark.stack
