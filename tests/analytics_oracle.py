@@ -109,6 +109,11 @@ class Story:
     def dead(self) -> bool:
         return bool(self.times("failed")) and not self.arrivals
 
+    @property
+    def unreachable(self) -> bool:
+        """Failed because nobody has that number."""
+        return any(one.reason == "provider:30005" and one.channel == "sms" for one in self.told.get("failed", ()))
+
     def is_so(self, what: str) -> bool:
         arrived, left = bool(self.arrivals), bool(self.departures)
         likely = arrived or (left and not self.times("failed"))
@@ -122,7 +127,7 @@ class Story:
             "converted": arrived and self.orders > 0,
             "opted_out": bool(self.refused["unsubscribed"] + self.refused["complained"]) or (likely and self.refusals > 0),
             "complained": bool(self.refused["complained"]),
-            "bounced": bool(self.times("sent")) and not arrived and any(one.reason == "provider:5.1.1" for one in self.told.get("failed", ())),
+            "bounced": bool(self.times("sent")) and not arrived and self.unreachable,
             "opened_machine": left and bool(self.by("opened", False)),
             "clicked_machine": left and bool(self.by("clicked", False)),
         }[what]
