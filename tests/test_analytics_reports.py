@@ -190,6 +190,7 @@ def test_emptied_counters_leave_no_sums(tables):
         await lived(pool, [row], [f"align {NEW_YORK}", "fold"])
         await cleared(pool)
         emptied = await report(pool, "acme", asked)
+        assert await pool.fetchval("SELECT count(*) FROM counters_days") == 0
         await counted(pool, [row])
         await align(pool, {"acme": str(NEW_YORK)})
         return emptied.lines, await report(pool, "acme", asked)

@@ -37,12 +37,13 @@ def rows(source: Source, tenant: str, query: Query, summed: bool, cells: Cells |
     times as fast.
     """
     found = parts(query.since, query.until, query.zone, coarsest(query) if summed else "quarters")
+    among = "" if cells is None else f" AND cells.cell_id = ANY({given.add(cells)}::uuid[])"  # or all cells of the tenant would be joined
     broad = [_part(source, query, one, None, given) for one in found if one.level == "broad"]
     fine = [_part(source, query, one, cells, given) for one in found if one.level != "broad"]
     return " UNION ALL ".join(
         f"SELECT {listed(query.group_by)}{'bucket, ' if query.bucket else ''}{listed(source.keys)}{', '.join(source.sums)}"
-        f" FROM ({' UNION ALL '.join(told)}) AS told JOIN {names} USING (cell_id) WHERE {only(tenant, query, given)}"
-        for told, names in ((fine, "cells"), (broad, "broads"))
+        f" FROM ({' UNION ALL '.join(told)}) AS told JOIN {names} USING (cell_id) WHERE {only(tenant, query, given)}{also}"
+        for told, names, also in ((fine, "cells", among), (broad, "broads", ""))
         if told
     )
 

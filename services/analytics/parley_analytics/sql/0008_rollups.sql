@@ -107,9 +107,14 @@ BEGIN
     EXECUTE format('INSERT INTO %I.%I SELECT 1, * FROM after UNION ALL SELECT -1, * FROM before', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_deltas');
     RETURN NULL;
 END $$;
--- A table that is emptied at once has told nobody row by row: all sums are made anew.
+-- A table that is emptied at once has told nobody row by row: its sums go, and all are made anew.
 CREATE FUNCTION rolled_anew() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    level text;
 BEGIN
+    FOREACH level IN ARRAY ARRAY['deltas', 'days', 'months', 'broad'] LOOP
+        EXECUTE format('DELETE FROM %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME || '_' || level);
+    END LOOP;
     EXECUTE format('DELETE FROM %I.rolled_zones', TG_TABLE_SCHEMA);
     RETURN NULL;
 END $$;
