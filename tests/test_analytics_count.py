@@ -326,3 +326,63 @@ def test_a_person_counts_once_however_many_messages(tables):
     total = applied(tables, [delivery(one, "sent", T0) for one in both], [engagement(one, "clicked", "human", T0) for one in both])
 
     assert (2, 2, 1, 1) == (total["sent"], total["clicked"], total["people_sent"], total["people_clicked"])
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_judgement_that_is_corrected_takes_back_what_hung_on_it(tables):
+    """The click, the delivery that it proved, the conversion; and what was said before, told again, brings nothing back."""
+    runner, pool = tables
+    told = [delivery(FIRST, "sent", T0), judgement(0, FIRST, "clicked", "human", 1, 0), order("o1", PEOPLE[0], T0)]
+    before = applied(tables, told)
+    after = applied(tables, [judgement(0, FIRST, "clicked", "scanner", 2, 0)], told)
+    unowed = runner.run(pool.fetchval("SELECT sum(happened) FROM unowed"))
+
+    assert {"delivered": 1, "clicked": 1, "converted": 1, "people_clicked": 1}.items() <= before.items()
+    assert ({"sent": 1, "segments": 1, "people_sent": 1, "clicked_machine": 1}, 1) == (after, unowed)
+
+
+def test_a_refusal_by_a_link_is_one_refusal(tables):
+    """The consent that is told with it is not owed to the last message besides."""
+    sent = [delivery(FIRST, "sent", T0), delivery(TWIN, "sent", T0 + MINUTE)]
+    at = T0 + 2 * MINUTE
+    total = applied(tables, sent, [consent(PEOPLE[0], "sms", "revoked", "unsubscribe", at)], [engagement(FIRST, "unsubscribed", "human", at)])
+
+    assert (1, 1) == (total["opted_out"], total["people_opted_out"])
+    assert 2 == applied(tables, [consent(PEOPLE[0], "sms", "revoked", "flow", at + MINUTE)])["opted_out"]
+
+
+def test_an_answer_is_owed_to_the_last_message_that_did_not_fail(tables):
+    """Also where its failure is told after the answer."""
+    runner, pool = tables
+    sent = [delivery(FIRST, "sent", T0), delivery(TWIN, "sent", T0 + MINUTE), reply(1, PEOPLE[0], "sms", T0 + 2 * MINUTE)]
+    owed = "SELECT message_id FROM replies"
+    applied(tables, sent)
+    before = runner.run(pool.fetchval(owed))
+    total = applied(tables, [delivery(TWIN, "failed", T0 + 3 * MINUTE)])
+
+    assert (TWIN, FIRST, 1, 1) == (before, runner.run(pool.fetchval(owed)), total["replied"], total["delivered"])
+
+
+@pytest.mark.parametrize("after, channel, owed", [(72 * 60, "sms", 1), (72 * 60 + 1, "sms", 0), (0, "sms", 1), (-1, "sms", 0), (5, "whatsapp", 0)])
+def test_an_answer_comes_within_three_days_on_the_same_channel(tables, after, channel, owed):
+    """The window is closed on both sides."""
+    total = applied(tables, [delivery(FIRST, "sent", T0), reply(1, PEOPLE[0], channel, T0 + after * MINUTE)])
+
+    assert owed == total["replied"]
+
+
+@pytest.mark.parametrize("rules, owed", [({}, None), (RULES, TWIN)])
+def test_without_a_click_a_conversion_is_owed_to_an_arrival_where_the_rule_says_so(tables, rules, owed):
+    """To the last one; else it is nobody's, and stands apart."""
+    runner, pool = tables
+    log = [delivery(FIRST, "delivered", T0), delivery(TWIN, "delivered", T0 + MINUTE), order("o1", PEOPLE[0], T0 + 2 * MINUTE, 5)]
+
+    async def main():
+        async with pool.acquire() as connection:
+            await apply(connection, log, rules)
+            money = await connection.fetchval("SELECT sum(revenue) FROM money"), await connection.fetchval("SELECT sum(value) FROM unowed")
+            return await connection.fetchval("SELECT message_id FROM orders"), money
+
+    assert (owed, (5, None) if owed else (None, 5)) == runner.run(main())
