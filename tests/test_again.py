@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 import pytest
 from aiokafka import TopicPartition
 from rich.console import Console
@@ -181,6 +182,32 @@ def test_all_numbers_are_made_anew_equal_to_the_last_digit(here, run):
     assert {"counters", "messages"} <= wrong.keys()
     assert all(right[table] for table in ("counters", "messages", "people", "orders", "erased", "replies", "opt_outs", "arms", "talk_counts"))
     assert ({}, {"analytics"}, {None}) == (afterwards, left, set(stopped))
+
+
+FROM_THE_LOG = frozenset(
+    {
+        *("arms", "cells", "counters", "designs", "drawn", "erased", "hits", "messages", "money", "opt_outs"),
+        *("orders", "people", "reasons", "replies", "spenders", "spending", "talk_counts", "talk_zones", "talks", "unowed", "worth"),
+    }
+)
+
+
+def test_of_every_table_it_is_known_who_fills_it(here):
+    """A new one is made anew from the log, carried along or summed up: else a replay would leave it empty, and nobody would notice."""
+
+    async def main():
+        async with running(here):
+            connection = await asyncpg.connect(here.database.get_secret_value())
+            try:
+                return set(await rebuild.tables(connection, "analytics"))
+            finally:
+                await connection.close()
+
+    found = asyncio.run(main())
+    known = FROM_THE_LOG | {*rebuild.WORKERS, "cursors", "migrations", "rolled"}
+
+    assert known <= found
+    assert set() == {table for table in found - known if not rebuild.SUMS.fullmatch(table)}
 
 
 def test_the_service_counts_on_while_the_schemas_are_swapped(here, run):
