@@ -13,7 +13,7 @@ from bench.webhooks import webhooks
 from parley import wire
 from parley.demo.premises import prepare
 from parley.demo.witness import caused
-from parley_analytics.facts import gather
+from parley_analytics.gathering import gather
 from tests.conftest import CONFIG
 
 MACHINE = report.Machine("2026-11-25 12:00 UTC", 2, 24, "processor", "Linux 6", "3.11.7", 0.1)
