@@ -1,5 +1,7 @@
-    -- The end of `count.sql` and `correct.sql`: from what messages were and are to figures. People follow, and it is told by how much each counter is to change
-    -- (`figures.sql` does it, once a batch). Also whose answers, refusals and orders may belong to other messages now, and from when to when; of most, nobody's.
+    -- The end of `count.sql` and `correct.sql`: from what messages were and are to figures. People follow, and it is told by how much each counter is
+    -- to change
+    -- (`figures.sql` does it, once a batch). Also whose answers, refusals and orders may belong to other messages now, and from when to when; of most,
+    -- nobody's.
     RETURNING new.contact_id, old.cell_id AS old_cell_id, new.cell_id AS new_cell_id, old.period AS old_period, new.period AS new_period,
         old.left_at AS old_left_at, new.left_at AS new_left_at, old.arrived_at AS old_arrived_at, new.arrived_at AS new_arrived_at,
         old.dead AS old_dead, new.dead AS new_dead,
@@ -35,17 +37,20 @@
     WHERE COALESCE(excluded.first_sent_at < p.first_sent_at, excluded.first_sent_at IS NOT NULL)
         OR excluded.delivered <> 0 OR excluded.opened <> 0 OR excluded.clicked <> 0 OR excluded.replied <> 0 OR excluded.converted <> 0 OR
         excluded.opted_out <> 0
-    RETURNING new.cell_id, old.period AS old_period, new.period AS new_period, old.delivered AS old_delivered, new.delivered AS new_delivered, old.opened AS old_opened,
+    RETURNING new.cell_id, old.period AS old_period, new.period AS new_period, old.delivered AS old_delivered, new.delivered AS new_delivered,
+        old.opened AS old_opened,
         new.opened AS new_opened, old.clicked AS old_clicked, new.clicked AS new_clicked, old.replied AS old_replied, new.replied AS new_replied,
         old.converted AS old_converted, new.converted AS new_converted, old.opted_out AS old_opted_out, new.opted_out AS new_opted_out
 ), signed AS (
-    SELECT 1 AS sign, new_cell_id AS cell_id, new_period AS period, new_sent AS sent, new_delivered AS delivered, new_opened AS opened, new_clicked AS clicked, new_replied AS replied, new_converted AS converted,
+    SELECT 1 AS sign, new_cell_id AS cell_id, new_period AS period, new_sent AS sent, new_delivered AS delivered, new_opened AS opened,
+        new_clicked AS clicked, new_replied AS replied, new_converted AS converted,
         new_opted_out AS opted_out, new_complained AS complained, new_bounced AS bounced, new_failed AS failed, new_unknown AS unknown,
         new_suppressed AS suppressed, new_expired AS expired, new_opened_machine AS opened_machine, new_clicked_machine AS clicked_machine,
         new_units AS units, new_ended AS ended, new_why AS why, new_price AS price, new_currency AS currency
     FROM changed WHERE new_period IS NOT NULL
     UNION ALL
-    SELECT -1, old_cell_id, old_period, old_sent, old_delivered, old_opened, old_clicked, old_replied, old_converted, old_opted_out, old_complained, old_bounced, old_failed,
+    SELECT -1, old_cell_id, old_period, old_sent, old_delivered, old_opened, old_clicked, old_replied, old_converted, old_opted_out, old_complained,
+        old_bounced, old_failed,
         old_unknown, old_suppressed, old_expired, old_opened_machine, old_clicked_machine, old_units, old_ended, old_why, old_price, old_currency
     FROM changed WHERE old_period IS NOT NULL
 ), stirred AS (
@@ -67,7 +72,8 @@ SELECT
             sum(people_delivered) AS people_delivered, sum(people_opened) AS people_opened, sum(people_clicked) AS people_clicked,
             sum(people_replied) AS people_replied, sum(people_converted) AS people_converted, sum(people_opted_out) AS people_opted_out
         FROM (
-            SELECT cell_id, period, sign * sent AS sent, sign * delivered AS delivered, sign * opened AS opened, sign * clicked AS clicked, sign * replied AS replied,
+            SELECT cell_id, period, sign * sent AS sent, sign * delivered AS delivered, sign * opened AS opened, sign * clicked AS clicked,
+                sign * replied AS replied,
                 sign * converted AS converted, sign * opted_out AS opted_out, sign * complained AS complained, sign * bounced AS bounced,
                 sign * failed AS failed, sign * unknown AS unknown, sign * suppressed AS suppressed, sign * expired AS expired,
                 sign * opened_machine AS opened_machine, sign * clicked_machine AS clicked_machine, sign * units AS segments,

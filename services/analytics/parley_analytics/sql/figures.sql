@@ -2,10 +2,12 @@
 -- The parameters are differences as the other statements tell them.
 WITH counted AS (
     INSERT INTO counters AS c
-    SELECT cell_id, period, sum(sent), sum(delivered), sum(opened), sum(clicked), sum(replied), sum(converted), sum(opted_out), sum(complained), sum(bounced), sum(failed),
+    SELECT cell_id, period, sum(sent), sum(delivered), sum(opened), sum(clicked), sum(replied), sum(converted), sum(opted_out), sum(complained),
+        sum(bounced), sum(failed),
         sum(unknown), sum(suppressed), sum(expired), sum(opened_machine), sum(clicked_machine), sum(segments), sum(people_sent), sum(people_delivered),
         sum(people_opened), sum(people_clicked), sum(people_replied), sum(people_converted), sum(people_opted_out)
-    FROM unnest($1::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, period timestamptz, sent bigint, delivered bigint, opened bigint, clicked bigint, replied bigint, converted bigint, opted_out bigint, complained bigint,
+    FROM unnest($1::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, period timestamptz, sent bigint, delivered bigint, opened bigint,
+        clicked bigint, replied bigint, converted bigint, opted_out bigint, complained bigint,
         bounced bigint, failed bigint, unknown bigint, suppressed bigint, expired bigint, opened_machine bigint, clicked_machine bigint,
         segments bigint, people_sent bigint, people_delivered bigint, people_opened bigint, people_clicked bigint, people_replied bigint,
         people_converted bigint, people_opted_out bigint)
@@ -59,7 +61,8 @@ WITH counted AS (
     SELECT cell_id, currency, sum(people), sum(total), sum(squares)
     FROM unnest($4::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, currency text, people bigint, total numeric, squares numeric)
     GROUP BY 1, 2 HAVING sum(people) <> 0 OR sum(total) <> 0 OR sum(squares) <> 0 ORDER BY 1, 2
-    ON CONFLICT (cell_id, currency) DO UPDATE SET people = w.people + excluded.people, total = w.total + excluded.total, squares = w.squares + excluded.squares
+    ON CONFLICT (cell_id, currency) DO UPDATE SET people = w.people + excluded.people, total = w.total + excluded.total,
+        squares = w.squares + excluded.squares
 )
 INSERT INTO unowed AS u
 SELECT tenant, goal, period, currency, sum(happened), sum(value)
