@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import analytics, crowd, edge, journey, memory, normaliser, report, reports, router, scale, sender
+from bench import analytics, crowd, edge, facts, journey, memory, normaliser, report, reports, router, scale, sender
 from bench.measure import Finding
 from parley import log, service
 from parley import settings as settings_
@@ -33,8 +33,8 @@ BENCHMARKS: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = 
     "crowd": crowd.run,
     "end_to_end": journey.run,
 }
-LONG: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = {"memory": memory.run, "reports": reports.run}
-"""Run only when named: a million events take a quarter of an hour and more, and filling a year of figures takes minutes."""
+LONG: Mapping[str, Callable[[Settings, int], Awaitable[list[Finding]]]] = {"memory": memory.run, "reports": reports.run, "facts": facts.run}
+"""Run only when named: a million events take a quarter of an hour and more, and filling a year of figures, or ten million facts, takes minutes."""
 EVERY = {**BENCHMARKS, **LONG}
 ROUNDS = 3
 

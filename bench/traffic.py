@@ -80,13 +80,14 @@ def _acted(draw: random.Random, number: int) -> CustomerActed:
     return CustomerActed(contact_id=person(number), customer=Customer(id=f"shop-{number}"), name=name, properties=properties, occurred_at=T0)
 
 
-def fates(messages: int, contacts: int, seed: int = 1) -> list[Record]:
-    """What becomes of `messages` messages, about 4.6 records each, the messages of many people mixed: deliveries, engagement, orders."""
+def fates(messages: int, contacts: int, seed: int = 1, first: int = 0) -> list[Record]:
+    """What becomes of `messages` messages, about 4.6 records each, the messages of many people mixed: deliveries, engagement, orders. `first`: the number of
+    the first message and of the first of its people."""
     draw, offsets = random.Random(seed), count()
     later: list[tuple[float, int, Data]] = []
-    for number in range(messages):
+    for number in range(first, first + messages):
         at = number + 0.0
-        for place, data in enumerate(_fate(draw, number, draw.randrange(contacts))):
+        for place, data in enumerate(_fate(draw, number, first + draw.randrange(contacts))):
             at += draw.expovariate(1 / 200)
             later.append((at if place else number + 0.0, len(later), data))
     later.sort(key=lambda one: one[:2])
