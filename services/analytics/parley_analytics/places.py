@@ -37,11 +37,13 @@ def between(text: str) -> tuple[str, str]:
 def read(question: object, names: int, text: str) -> Place:
     """The place in a text, in a list of rows with so many names. Raises `Lost`."""
     digest, _, _, value, *found = _parts(text)
-    said = [one for one in (value, *found) if isinstance(one, str)]
-    fits = digest == _digest(question) and len(found) == names and all(isinstance(one, str) for one in found)
-    if not fits or isinstance(value, bool | list | dict) or any("\0" in one for one in said):
+    said = tuple(one for one in found if isinstance(one, str))
+    fits = digest == _digest(question) and len(found) == len(said) == names
+    if not fits or isinstance(value, bool) or not isinstance(value, int | float | str | None):
         raise Lost
-    return Place(value, tuple(found))
+    if any("\0" in one for one in (*said, value) if isinstance(one, str)):
+        raise Lost
+    return Place(value, said)
 
 
 def _parts(text: str) -> list[object]:

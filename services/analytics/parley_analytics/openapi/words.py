@@ -58,7 +58,7 @@ def listing(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": dict(items)}
 
 
-def thing(example: Mapping[str, Any] | None = None, needed: Sequence[str] | None = None, **properties: Mapping[str, Any]) -> dict[str, Any]:
+def thing(example: Mapping[str, Any] | None = None, needed: Sequence[str] | None = None, /, **properties: Mapping[str, Any]) -> dict[str, Any]:
     """An object that has all of these, or those that are `needed`, and nothing else."""
     shown = {"examples": [dict(example)]} if example is not None else {}
     found = {"type": "object", "properties": {name: dict(one) for name, one in properties.items()}, "additionalProperties": False}
