@@ -245,12 +245,13 @@ def dealt(dice: random.Random) -> Envelope:
     """An event of some kind."""
     at = T0 + timedelta(minutes=dice.randrange(0, 20_000, 7))
     message, person, channel = dice.choice(list(MESSAGES)), dice.choice(PEOPLE), dice.choice(["sms", "whatsapp"])
+    greeting = reply(person.int * 2 + (channel == "sms"), person, channel, T0)
     made = dice.choice([
         lambda: delivery(message, dice.choice(["sent", "delivered", "read"]), at, None, dice.randrange(1, 4), dice.choice([None, "0.0075"])),
         lambda: delivery(message, dice.choice(["held", "failed", "suppressed", "unknown", "expired"]), at, dice.choice(["no_route", "provider:30005"])),
         lambda: engagement(message, dice.choice(["opened", "clicked"]), dice.choice(["human", "scanner"]), at),
         lambda: judgement(dice.randrange(2), message, "clicked", dice.choice(["human", "scanner"]), dice.randrange(1, 3), 0),
-        lambda: engagement(message, dice.choice(["unsubscribed", "complained"]), "human", at) if dice.random() < 0.1 else reply(person.int * 2 + (channel == "sms"), person, channel, T0),
+        lambda: engagement(message, dice.choice(["unsubscribed", "complained"]), "human", at) if dice.random() < 0.1 else greeting,
         lambda: order(f"o{dice.randrange(20)}", person, at),
         lambda: reply(dice.randrange(10_000_000), person, channel, at, dice.choice(["hello", "hello", "STOP"])),
         lambda: consent(person, channel, "revoked", "flow", at),
