@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from parley.channels import PROVIDERS
 from parley.channels.cost import MAX_SEGMENTS, MOST, Cost, cost, total
 from parley.channels.shape import Account, Receipt, Request, Response
-from parley.contracts import Channel, ReceiptReceived
+from parley.contracts import Channel, DeliveryChanged, DeliveryStatus, ReceiptReceived
 from parley.failures import Outcome
 from parley.wire import natural_id
 from parley_ingest.normalise import Found, meaning
+from parley_sender.ledger import Changed
 from parley_sender.outcome import of_parts
+from parley_sender.tell import records
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -134,3 +136,23 @@ def test_the_receipt_of_the_contract_carries_it_on():
     (event,) = meaning(found, UUID(int=1), {})
 
     assert (Decimal("0.0158"), "USD", 2) == (event.price, event.currency, event.segments)
+
+
+def test_the_price_of_an_answer_is_told_with_its_delivery():
+    """Where the provider names it at once, nobody has to wait for a receipt to know what a campaign takes."""
+    nothing = dict.fromkeys(("campaign", "variant", "instead_of", "flow", "step", "language", "started_at"))
+    row = {
+        **nothing,
+        "contact_id": UUID(int=1),
+        "message_id": UUID(int=2),
+        "channel": "sms",
+        "lane": "a",
+        "purpose": "reply",
+        "segments": 1,
+        "tenant": "acme",
+    }
+
+    [(_, _, _, value)] = records([Changed(row, DeliveryStatus.SENT, None, "SM1", NOW, 1, Decimal("0.2"), "EUR")], NOW)
+
+    told = DeliveryChanged.model_validate_json(value)
+    assert (Decimal("0.2"), "EUR") == (told.price, told.currency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -80,6 +81,9 @@ class Changed:
     provider_id: str | None
     at: datetime
     attempt: int = 0
+    price: Decimal | None = None
+    """What the provider's answer said that the message takes, in `currency`."""
+    currency: str | None = None
 
 
 Ended = tuple[list[Changed], list[Chain]]
@@ -334,7 +338,8 @@ def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, l
     if told is not None:
         status, why = told.status, reason(told.code, why, call.parts_done, row["parts"])
     tries = call.attempt - int(call.outcome is None)
-    return Changed(row, DeliveryStatus(status), why, provider_id or row["provider_id"], call.ended_at, tries)
+    price = (call.outcome.price, call.outcome.currency) if call.outcome else (None, None)
+    return Changed(row, DeliveryStatus(status), why, provider_id or row["provider_id"], call.ended_at, tries, *price)
 
 
 def _received(change: Changed, early: Sequence[Told]) -> Changed:

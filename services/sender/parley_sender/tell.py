@@ -21,8 +21,8 @@ def _said(change: Changed) -> Iterator[Data]:
     yield DeliveryChanged(
         contact_id=row["contact_id"], message_id=row["message_id"], channel=row["channel"], account=row["lane"], purpose=row["purpose"],
         campaign=row["campaign"], variant=row["variant"], status=change.status, reason=change.reason, attempt=change.attempt,
-        segments=row["segments"], provider_id=change.provider_id, instead_of=row["instead_of"], flow=row["flow"], step=row["step"],
-        language=row["language"], at=change.at,
+        segments=row["segments"], provider_id=change.provider_id, price=change.price, currency=change.currency,
+        instead_of=row["instead_of"], flow=row["flow"], step=row["step"], language=row["language"], at=change.at,
     )  # fmt: skip
     if change.status is DeliveryStatus.FAILED and change.reason == "opted_out":
         yield OptedOut(
