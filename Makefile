@@ -41,8 +41,9 @@ docs: $(READY) ## Write docs/contract, docs/schema, docs/events.md, docs/setting
 bench: $(READY) ## Measure against floors of the same run; ARGS=--json
 	@$(BIN)/python -m bench $(ARGS)
 
-fuzz: $(READY) ## Spoil ten thousand requests of every channel at the door; some ten minutes
-	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py tests/test_sender_openapi.py tests/test_provider_oddities.py $(ARGS)
+fuzz: $(READY) ## Spoil ten thousand requests of every channel at the door, and ask every property of the figures at length; a quarter of an hour
+	@$(BIN)/pytest --hypothesis-profile=fuzz --timeout=3600 tests/test_ingest_noise.py tests/test_ingest_spoiled.py tests/test_ingest_openapi.py tests/test_sender_openapi.py tests/test_provider_oddities.py \
+	  tests/test_analytics_count.py tests/test_analytics_erasing.py tests/test_analytics_reports.py tests/test_talks.py tests/test_drawn.py $(ARGS)
 
 chaos: $(READY) ## Kill services and servers while customers write; ARGS="--kills 20 --seed 7 --json"
 	@$(BIN)/python -m tests.chaos $(ARGS)

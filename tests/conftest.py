@@ -24,6 +24,12 @@ hypothesis.settings.register_profile("parley", deadline=None, suppress_health_ch
 hypothesis.settings.register_profile("fuzz", hypothesis.settings.get_profile("parley"), max_examples=10_000)  # `make fuzz`
 hypothesis.settings.load_profile("parley")
 
+
+def examples(many: int) -> int:
+    """Examples of a property that asks the database for each: a quarter of `many`; all of them by `make fuzz`."""
+    return many if hypothesis.settings.default is not None and hypothesis.settings.default.max_examples > 100 else max(10, many // 4)
+
+
 SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
 LONG = (

@@ -19,7 +19,7 @@ from parley.contracts import ConsentChanged, CustomerActed, DeliveryChanged, Eng
 from parley_analytics.rates import COUNTS
 from parley_analytics.stage import Count
 from tests import analytics_oracle as oracle
-from tests.conftest import until
+from tests.conftest import examples, until
 
 pytestmark = pytest.mark.stack
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -185,7 +185,7 @@ def tables(database):
         runner.run(pool.close())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(arrivals(), st.booleans())
 @example(arrived=(AT_ONCE, [AT_ONCE]), ruled=False)
 def test_any_order_repetition_and_cutting_gives_the_figures_of_the_sorted_log(tables, arrived, ruled):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parley.contracts import ContactErased, Envelope
 from parley_analytics import erasing
 from tests import analytics_oracle as oracle
-from tests.conftest import until
+from tests.conftest import examples, until
 from tests.test_analytics_count import (
     FIRST,
     MESSAGES,
@@ -155,7 +155,7 @@ def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]], set[UUID]]:
     return log, cut(draw, [*log, *map(erasure, sorted(gone)), *again]), gone
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(arrivals())
 def test_wherever_an_erasure_comes_the_digits_are_those_of_a_log_without_it(tables, arrived):
     """Property: and no row has the id of anybody erased, nor the number of their order."""

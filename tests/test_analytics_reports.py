@@ -19,7 +19,7 @@ from parley_analytics.rates import COUNTS, RATES
 from parley_analytics.reasons import reasons
 from parley_analytics.reports import report
 from parley_analytics.rolling import Rolling, align, fold
-from tests.conftest import created, until
+from tests.conftest import created, examples, until
 from tests.counting import QUARTER, Counted, Told, cleared, counted, counters, earned, lost, told
 
 pytestmark = pytest.mark.stack
@@ -93,7 +93,7 @@ queries = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(counters(SINCE - timedelta(days=30), UNTIL + timedelta(hours=2)), max_size=40), queries, deeds)
 def test_a_report_is_the_sum_of_its_counters(tables, rows, asked, does):
     """By any dimensions and buckets, in any zone, also in the night in which the clocks change; wherever it is read from."""
@@ -111,7 +111,7 @@ def test_a_report_is_the_sum_of_its_counters(tables, rows, asked, does):
     assert sum(expected.values(), Counter()) == Counter({name: n for name, n in found.totals.counts.items() if n})
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(counters(SINCE, UNTIL), max_size=30),
     st.sampled_from(["campaign", "-variant", *("-" + name for name in (*COUNTS, *RATES)), *COUNTS, *RATES]),
@@ -140,7 +140,7 @@ def test_pages_are_the_whole_list_cut(tables, rows, order, size, bucket, does):
 WAYS = [("failed", "unreachable"), ("failed", ""), ("held", "quiet_hours")]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(told(WAYS, SINCE - timedelta(days=30), UNTIL), max_size=20), st.lists(told([("KRW",), ("",)], SINCE - timedelta(days=30), UNTIL), max_size=20),
     queries, deeds,

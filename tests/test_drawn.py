@@ -17,7 +17,7 @@ from parley import database as db
 from parley.contracts import ContactDrawn, ContactErased, CustomerActed, DeliveryChanged, EngagementRecorded, Envelope, MessageReceived
 from parley_analytics.drawn import Drawn
 from parley_analytics.stage import Count
-from tests.conftest import until
+from tests.conftest import examples, until
 
 pytestmark = pytest.mark.stack
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -181,7 +181,7 @@ def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
     return log, [part for part in parts if part]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(arrivals())
 def test_any_order_repetition_and_cutting_gives_the_people_of_the_sorted_log(tables, arrived):
     """Draws after what followed from them, orders that turn out to be another's, weights that changed: the digits are those of the naive reading."""

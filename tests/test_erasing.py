@@ -473,7 +473,7 @@ def test_nothing_of_the_person_stays_in_any_table(settings, tmp_path):
             async def gone() -> bool:
                 return not await traces(dsn)
 
-            await until(gone, "nothing of the person")
+            await until(gone, "nothing of the person", 90)
             return before, len(twin.inboxes.of("user-4711"))
 
     before, heard = asyncio.run(main())

@@ -249,7 +249,7 @@ def test_one_replica_works_at_a_time(settings, run):
 
 
 def test_who_was_erased_is_forgotten_and_not_spoken_of(settings, run):
-    """A random id stands for them in the facts: nothing is told of it, and what was told of the person is gone with the next round."""
+    """At once, also where the round stands just at the person; a random id stands for them in the facts, and nothing is told of it."""
     from types import SimpleNamespace
 
     from parley_analytics.stage import Count
@@ -260,15 +260,20 @@ def test_who_was_erased_is_forgotten_and_not_spoken_of(settings, run):
         async with analytics(settings) as one:
             await one.message(person, T0)
             await one.order(person, T0)
-            await one.round()
+            pool = one.context.pool
+            while await pool.fetchval("SELECT position FROM scoring") != person:
+                await one.worker.step(T0)
+            assert await pool.fetchval("SELECT count(*) FROM scores") == 1
             erasure = Envelope(id="e", source="test", time=T0, tenant="acme", data=ContactErased(contact_id=person, at=T0))
-            async with one.context.pool.acquire() as connection, connection.transaction():
+            async with pool.acquire() as connection, connection.transaction():
                 await Count.prepared(b"test").apply(connection, [SimpleNamespace(event=erasure)], T0)
+            left = await pool.fetchval("SELECT count(*) FROM scores"), await pool.fetchval("SELECT position = $1 FROM scoring", person)
+            await one.round()
             one.clock[0] = T0 + timedelta(days=1)
             await one.round()
-            return [event.data.contact_id for event in await one.told()], await one.context.pool.fetchval("SELECT count(*) FROM scores")
+            return left, [event.data.contact_id for event in await one.told()], await pool.fetchval("SELECT count(*) FROM scores")
 
-    assert ([person], 0) == run(main())
+    assert ((0, False), [person], 0) == run(main())
 
 
 def test_nobody_is_scored_while_somebody_is_erased(settings, run):

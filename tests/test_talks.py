@@ -20,6 +20,7 @@ from parley_analytics.talks_kpis import Part, parts, seconds
 from parley_analytics.talks_report import Asked, conversations
 from parley_analytics.talks_stage import Talks, rezone
 from tests import talks_oracle as oracle
+from tests.conftest import examples
 
 BERLIN, KATHMANDU, SEOUL = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu"), ZoneInfo("Asia/Seoul")
 ZONES = {"acme": BERLIN, "everest": KATHMANDU}
@@ -100,7 +101,7 @@ def summary(tables, since=T0 - timedelta(days=30), until=T0 + timedelta(days=30)
 
 
 @pytest.mark.stack
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(arrivals())
 def test_any_order_repetition_and_cutting_gives_the_counts_of_the_sorted_log(tables, arrived):
     """Whatever comes first, later, twice or together: the digits are those of the oracle, and no counter stays that is nothing."""
@@ -201,7 +202,7 @@ def test_the_last_rating_counts(tables):
 
 
 @pytest.mark.stack
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.floats(0.02, 3e6), min_size=1, max_size=40))
 def test_medians_and_p90_are_within_a_tenth(tables, waits):
     """Against the durations themselves, at the nearest rank."""
@@ -230,7 +231,7 @@ def test_days_are_the_tenants_also_where_one_has_25_hours(tables):
 
 
 @pytest.mark.stack
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(-6000, 6000), st.integers(1, 6000), st.sampled_from([None, "team", "agent"]), st.sampled_from([None, "day", "week", "month"]))
 def test_months_and_days_say_what_their_quarters_say(tables, start, length, group_by, bucket):
     """Whatever the time asked for: in a zone by whose days nothing is counted the same is read from quarters alone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -59,6 +59,7 @@ class Veil:
             self.sql, list(others), list(others.values()),
             *([orders[one][place] for one in numbers] for place in range(3)), [str(one) for one in numbers.values()],
         )  # fmt: skip
+        await _unscored(connection, others)
 
     async def over(self, connection: Connection, facts: Facts, now: datetime) -> Facts:
         """The facts, with what is said of people who were erased under the ids that stand for them."""
@@ -85,6 +86,14 @@ async def _veiled(connection: Connection, hashes: Iterable[bytes] | Mapping[byte
         ordered, [uuid4() for _ in ordered], now,
     )  # fmt: skip
     return {row["hashed"]: row["other"] for row in rows}
+
+
+async def _unscored(connection: Connection, contacts: Collection[UUID]) -> None:
+    """No score of these contacts stays, and the round of scoring does not stand at one of them. Whoever holds the round's row waits for us and moves it himself."""
+    await connection.execute("DELETE FROM scores WHERE contact_id = ANY($1::uuid[])", list(contacts))
+    position: UUID | None = await connection.fetchval("SELECT position FROM scoring FOR UPDATE SKIP LOCKED")
+    if position is not None and position in contacts:
+        await connection.execute("UPDATE scoring SET position = $1", UUID(int=position.int >> 96 << 96))  # a little before: once more changes nothing
 
 
 async def forget(pool: Pool, now: datetime) -> None:

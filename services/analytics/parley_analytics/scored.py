@@ -61,7 +61,7 @@ async def following(connection: Connection, position: UUID, count: int) -> list[
 async def end(connection: Connection) -> None:
     """The round is over; what it found of the hours holds from now on."""
     await connection.execute("UPDATE habits SET hours = coming, coming = array_fill(0::double precision, ARRAY[24])")
-    await connection.execute("UPDATE scoring SET ended = true")
+    await connection.execute("UPDATE scoring SET ended = true, position = '00000000-0000-0000-0000-000000000000'")
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------------------------
