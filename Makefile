@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench fuzz chaos governed clean
+.PHONY: help setup demo test kills check format docs bench fuzz chaos governed clean
 
 help: ## List these commands
 	@echo 'make COMMAND [ARGS="..."]'
@@ -21,9 +21,12 @@ setup: $(READY) ## Make .venv with everything in it; the other commands do it by
 demo: $(READY) ## Run the whole machinery with simulated customers; ARGS="--customers 300 --once --json"
 	@$(BIN)/parley demo $(ARGS)
 
-test: $(READY) ## Run the tests on real Kafka and PostgreSQL; ARGS="tests/test_router.py -k stop"
+test: $(READY) ## Run the tests on real Kafka and PostgreSQL but those of `make kills`; ARGS="tests/test_router.py -k stop"
 	@$(BIN)/python -m tests.browser || true
-	@$(BIN)/pytest $(or $(ARGS),$(IN_PARALLEL))
+	@$(BIN)/pytest $(or $(ARGS),$(IN_PARALLEL) -m 'not kills')
+
+kills: $(READY) ## Run the tests in which whole processes are killed and started again; some four minutes
+	@$(BIN)/pytest $(IN_PARALLEL) -m kills $(ARGS)
 
 check: $(READY) ## Check format, lint and types
 	@echo 'format' && $(BIN)/ruff format --check .

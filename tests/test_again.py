@@ -210,6 +210,7 @@ def test_of_every_table_it_is_known_who_fills_it(here):
     assert set() == {table for table in found - known if not rebuild.SUMS.fullmatch(table)}
 
 
+@pytest.mark.kills
 def test_the_service_counts_on_while_the_schemas_are_swapped(here, run):
     """Replay after replay under a stream of events: nothing is counted twice, nothing is left out."""
 
@@ -240,6 +241,7 @@ async def publish_slowly(bus: Bus, stopping: asyncio.Event) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.kills
 def test_what_was_killed_goes_on(here, run):
     """SIGKILL while the log is read: the next run goes on where it was. Killed right behind the swap: the next one ends what was begun."""
     given = {"kafka": here.kafka, "database": here.database.get_secret_value(), "config": here.config, "prefix": here.prefix, "secret": "test"}

@@ -50,6 +50,7 @@ def own(settings, tmp_path):
     return settings.model_copy(update={"config": tmp_path})
 
 
+@pytest.mark.kills
 def test_two_replicas_and_sigkills_leave_the_figures_of_the_log(own, run, tmp_path):
     """Each replica dies in the middle, one of them for good, and another one ends what they began: every figure is that of the oracle."""
     dice = random.Random(7)

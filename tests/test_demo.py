@@ -62,6 +62,7 @@ def figures(out):
     return orjson.loads(out.splitlines()[-1])
 
 
+@pytest.mark.kills
 @pytest.mark.stack
 def test_nothing_is_lost_sent_twice_or_sent_after_stop(demo):
     """A run that ends by itself, and one more on the same data that goes on until Ctrl-C: both clean, with every figure there."""

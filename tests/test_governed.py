@@ -72,6 +72,7 @@ def campaign(number, contact, address):
     )  # fmt: skip
 
 
+@pytest.mark.kills
 @pytest.mark.stack
 def test_takeovers(settings, tmp_path, run):
     """A replica that holds lanes is killed, another frozen: nothing is lost, sent twice, or after a STOP, and no lane is faster than its rate."""

@@ -263,6 +263,7 @@ async def replica(settings: Settings, log: Path) -> AsyncIterator[asyncio.subpro
         await process.wait()
 
 
+@pytest.mark.kills
 def test_two_replicas_and_sigkills_judge_every_hit_once(own, run, tmp_path):
     """Bursts and single clicks while replicas are killed and replaced: of each hit one verdict, and the right one."""
 

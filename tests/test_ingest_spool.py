@@ -230,6 +230,7 @@ async def ingest(settings: Settings, log: Path) -> AsyncIterator[asyncio.subproc
         await process.wait()
 
 
+@pytest.mark.kills
 def test_nothing_that_got_a_2xx_is_lost_when_kafka_and_ingest_are_killed(database, tmp_path, run):
     """Kafka is killed; ingest goes on taking; it is killed too, comes back without Kafka, and takes; Kafka comes back: all is there, in order.
 

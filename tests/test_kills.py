@@ -49,6 +49,7 @@ def untouched(stack, tmp_path_factory):
     asyncio.run(run(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+@pytest.mark.kills
 @pytest.mark.stack
 @pytest.mark.parametrize("honour_keys", [True, False])
 def test_nothing_is_lost_or_sent_twice_whatever_is_killed(untouched, honour_keys):

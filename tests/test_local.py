@@ -38,6 +38,7 @@ async def read(stack: Stack) -> tuple[bytes, str]:
     return record.value, row
 
 
+@pytest.mark.kills
 def test_what_was_taken_survives_a_kill_and_a_clean_stop(tmp_path):
     """SIGKILL of both, a start that takes over, a clean stop; and no second stack beside the first."""
 

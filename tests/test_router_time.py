@@ -74,6 +74,7 @@ async def has(one: Desk, count: int, words: str) -> None:
     await until(there, f"{words!r} to be said")
 
 
+@pytest.mark.kills
 def test_a_reminder_outlives_a_kill(own, run):
     """Due while nothing ran, it is said at once when the router is back; and once."""
     flow(own.config, REMIND.replace("WAIT", "5s"))
