@@ -15,8 +15,8 @@ from prometheus_client import Gauge
 from parley.database import OUTSIDE
 from parley.service import Context
 
-EVERY = 10.0
-"""Seconds between two looks."""
+EVERY, SHARE = 10.0, 30
+"""Seconds between two looks, at least; and at least so many times as long as a look takes: at a million messages that is a minute."""
 PAGES, PAUSE = 500, 0.05
 """Pages of the queue that are counted at once (some 30,000 messages, in a few milliseconds), and seconds between: who counts a million in one go takes both
 cores of a small server for a fifth of a second, and each reply in it waits."""
@@ -43,12 +43,14 @@ class Depth:
     async def run(self, stopping: asyncio.Event) -> None:
         """Refreshes until the stop. While the database is away the last figures stay."""
         while not stopping.is_set():
+            began = asyncio.get_running_loop().time()
             try:
                 await self.refresh()
             except OUTSIDE as error:
                 log.warning("gauges of the sender not refreshed", cause=f"{type(error).__name__}: {error}")
+            took = asyncio.get_running_loop().time() - began
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY)
+                await asyncio.wait_for(stopping.wait(), min(60.0, max(EVERY, SHARE * took)))
 
     async def refresh(self) -> None:
         """Sets what stands in the tables; a lane that ran empty, and a tenant of whom nothing is unknown any more, go to 0."""

@@ -20,6 +20,8 @@ SLOWER, SLOWEST = 0.5, 0.05
 """After a provider's 429 the rate falls to this share of what it was, but not below that of the configured one."""
 GROWTH = 0.02
 """Share of the configured rate that comes back each second afterwards."""
+HOLE = 0.03
+"""Seconds of a hole that is left all the same, or the time of two units where that is more: it harms no reply, and to close it would cost the rate."""
 LIVELY = 10.0
 """Seconds after a reply for which a lane is kept even: who waits for an answer comes at any moment."""
 PAUSE = 1.0
@@ -75,7 +77,7 @@ class Bucket:
         speed, kept = self.speed(now), -math.inf
         if even:
             self._room_at(min(units, self.most), now)
-            kept = min(self.roomed_at, now)
+            kept = min(self.roomed_at, now) - max(HOLE, 2 / self.rate)
         self.full_at = max(self.full_at, now - CATCH_UP, self.fresh_at, kept) + units / speed
         self.note(now, units)
 
