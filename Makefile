@@ -25,8 +25,8 @@ test: $(READY) ## Run the tests on real Kafka and PostgreSQL but those of `make 
 	@$(BIN)/python -m tests.browser || true
 	@$(BIN)/pytest $(or $(ARGS),$(IN_PARALLEL) -m 'not kills')
 
-kills: $(READY) ## Run the tests in which whole processes are killed and started again; some four minutes
-	@$(BIN)/pytest $(IN_PARALLEL) -m kills $(ARGS)
+kills: $(READY) ## Run the tests in which whole processes are killed and started again, one after the other; some seven minutes
+	@$(BIN)/pytest -m kills $(ARGS)
 
 check: $(READY) ## Check format, lint and types
 	@echo 'format' && $(BIN)/ruff format --check .
