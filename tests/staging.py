@@ -22,6 +22,7 @@ from parley.contracts import (
     Purpose,
     TimerFired,
 )  # fmt: skip
+from parley.teams import Promise
 from parley_router import catalogue
 from parley_router.catalogue import Book, Meaning
 from parley_router.decide import decided
@@ -35,13 +36,13 @@ LANGUAGES = ("ko", "en")
 HEAD = "flow: {name}\nversion: 1\ntenant: acme\n"
 
 
-def book(directory: Path, meanings: dict[str, Meaning] | None = None, **flows: str) -> Book:
+def book(directory: Path, meanings: dict[str, Meaning] | None = None, teams: dict[str, Promise] | None = None, **flows: str) -> Book:
     """The flows by name, each without the head that all have."""
     directory.mkdir(exist_ok=True)
     for name, text in flows.items():
         own = name.replace("_", "-")
         (directory / f"{own}.yaml").write_text(("" if text.startswith("flow:") else HEAD.format(name=own)) + text, encoding="utf-8")
-    return catalogue.load(directory, {"acme": LANGUAGES}, meanings={"acme": meanings or {}})
+    return catalogue.load(directory, {"acme": LANGUAGES}, meanings={"acme": meanings or {}}, teams={"acme": teams or {}})
 
 
 class Stage:

@@ -24,7 +24,7 @@ from parley.contracts import (
 from parley_ingest.merging import Held, Tie, moves, settled
 from parley_router.decide import decide
 from parley_router.merging import parts
-from parley_router.state import Agreement, ContactState, Conversation, labels
+from parley_router.state import Agreement, ContactState, Conversation, Promised, labels
 from tests.test_router import ADDRESS, BOOK, T0, acted, envelope, received
 
 OLD, YOUNG, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -186,6 +186,40 @@ def test_who_waits_for_a_person_still_waits():
     assert [("waiting", UUID(int=9)), ("merged", None)] == [labels(router.states[one]) for one in (OLD, YOUNG)]
     router.run()
     assert ("none", None) == labels(router.states[OLD])
+
+
+def promised(number: int) -> Conversation:
+    return waiting(number).but(promised=Promised(token="p", due=T0 + timedelta(hours=1)))
+
+
+def test_what_was_promised_to_a_part_is_due_where_it_is_answered():
+    """The survivor waits for it; once answered there, nothing is due any more, also after a parting."""
+    router = Router(STATES | {YOUNG: STATES[YOUNG].but(conversation=promised(9))})
+    router.take(joined())
+    router.run()
+    due = [router.states[one].timers() for one in (OLD, YOUNG)]
+    router.take(AgentActed(contact_id=OLD, conversation_id=UUID(int=9), action="reply", agent="kim", text="Hello!", at=T0 + timedelta(minutes=12)))
+    for one in parting():
+        router.take(one)
+    router.run()
+
+    assert [{"p": T0 + timedelta(hours=1)}, {}] == due
+    assert ["replied"] == [one.change for one in router.said if isinstance(one, ConversationChanged)]
+    assert [{}, {}] == [router.states[one].timers() for one in (OLD, YOUNG)]
+
+
+def test_what_was_answered_stays_so_when_another_part_leaves():
+    """The conversation of the part that stays is as far as it came, not as it was when it came."""
+    router = Router(STATES | {THIRD: STATES[THIRD].but(conversation=promised(9))})
+    for one in (joined(THIRD, OLD, 1), joined(YOUNG, OLD, 2)):
+        router.take(one)
+    router.run()
+    router.take(AgentActed(contact_id=OLD, conversation_id=UUID(int=9), action="reply", agent="kim", text="Hello!", at=T0 + timedelta(minutes=12)))
+    for one in parting(3):
+        router.take(one)
+    router.run()
+
+    assert ({}, UUID(int=9)) == (router.states[OLD].timers(), router.states[OLD].conversation.id)
 
 
 def test_of_two_that_wait_one_ends():

@@ -23,7 +23,7 @@ from parley.step import Arrived
 from parley.wire import natural_id
 from parley_router import alarm, waiting
 from parley_router.alarm import Alarm
-from parley_router.state import ContactState, Frame, Planned, Position, Unread, Wanted, labels
+from parley_router.state import ContactState, Conversation, Frame, Planned, Position, Promised, Unread, Wanted, labels
 from parley_router.waiting import Differences, differences, walks
 from tests.conftest import until
 from tests.routing import CONTACT, NOW, Router, routing
@@ -42,6 +42,9 @@ states = st.builds(
     ContactState, position=positions | st.none(), runs=st.lists(positions, max_size=2).map(tuple),
     planned=st.dictionaries(st.just("tea"), st.builds(Planned, token=st.just("p1"), due=moments), max_size=1),
     unread=st.none() | st.builds(Unread, token=st.just("u1"), text=st.just("hm"), call=st.just(Wanted(kind="read", text="hm"))),
+    conversation=st.none() | st.builds(
+        Conversation, id=st.just(UUID(int=8)), opened_at=st.just(NOW), last_at=st.just(NOW), promised=st.none() | st.builds(Promised, token=st.just("c1"), due=moments),
+    ),
     into=st.none() | st.just(UUID(int=99)),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ from parley.channels import PROVIDERS, SOURCES
 from parley.channels.nationals import NUMBERS
 from parley.channels.shape import Account, Connected, Counting
 from parley.contracts import Channel
+from parley.teams import Promise, TeamEntry
 from parley.yamlfile import ConfigError
 
 PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -103,6 +104,7 @@ class TenantEntry(_Entry):
     attribution: AttributionEntry = AttributionEntry()
     facts: Annotated[timedelta | None, BeforeValidator(_kept)] = None
     scores: bool = True
+    teams: dict[Slug, TeamEntry] = {}
 
 
 class CountriesEntry(_Entry):
@@ -198,6 +200,8 @@ class Tenant:
     """Whether its people are scored (docs/people.md)."""
     facts: timedelta | None = None
     """How long analytics keeps a row of each message, order and conversation; then only counts. None: for ever."""
+    teams: Mapping[str, Promise] = field(default_factory=dict)
+    """What teams promise to customers who wait for a person; one that is not named promises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +287,9 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> Confi
 def _tenant(name: str, entry: TenantEntry) -> Tenant:
     begin, end = (time.fromisoformat(one) for one in entry.daytime)
     return Tenant(
-        name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told(), entry.scores, entry.facts
-    )
+        name, ZoneInfo(entry.timezone), entry.languages, (begin, end), entry.links, entry.routing, entry.attribution.told(), entry.scores, entry.facts,
+        {team: one.told() for team, one in entry.teams.items()},
+    )  # fmt: skip
 
 
 def public(directory: Path) -> Mapping[str, Account]:

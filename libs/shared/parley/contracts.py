@@ -565,7 +565,7 @@ class ConversationChanged(OfContact):
     """A conversation between a contact and the brand (bot or people) came one step further.
 
     `channel`: the one that the contact wrote on last. `by`: who of the brand made the step; what the `system` resolves ended without a solution, because
-    the contact became part of another, or was erased. `score`: of a rating, from 1 to 5.
+    the contact became part of another, or was erased. `score`: of a rating, from 1 to 5. `overdue`: nobody answered until `at`, which the team had promised.
     """
 
     topic = "parley.conversations"

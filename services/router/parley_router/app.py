@@ -58,6 +58,7 @@ def making(tenants: Mapping[str, Tenant], asked: Services, understood: Meanings)
     """How the flows of these tenants are checked and bound, with the services that they may ask and what messages may mean now. Texts are parsed once."""
     languages = {name: tenant.languages for name, tenant in tenants.items()}
     zones, days = {name: one.timezone for name, one in tenants.items()}, {name: one.daytime for name, one in tenants.items()}
+    teams = {name: one.teams for name, one in tenants.items()}
     known = {name: {one.name for one in asked.values() if one.tenant == name} for name in tenants}
     texts = Texts()
 
@@ -67,7 +68,7 @@ def making(tenants: Mapping[str, Tenant], asked: Services, understood: Meanings)
     def book(resolved: Resolved, older: Sequence[Flow]) -> Book:
         for flow in (*resolved.stood_in, *older):  # were right when they were published: asked for their texts alone
             list(complaints(flow, [flow], languages, texts))
-        return catalogue.bound(resolved.live, languages, zones, understood.meanings, texts, older, resolved.retired, days)
+        return catalogue.bound(resolved.live, languages, zones, understood.meanings, texts, older, resolved.retired, days, teams)
 
     return Making(check, book)
 

@@ -7,6 +7,7 @@ from typing import assert_never
 from uuid import UUID
 
 from parley.contracts import ContactDrawn, Content, GoalChanged, Proof, Purpose
+from parley_router import promises
 from parley_router.engine import state_after
 from parley_router.state import Position, Watched
 from parley_router.turn import Turn
@@ -107,10 +108,13 @@ def _drew(turn: Turn, one: Drew) -> None:
 
 
 def hand_over(turn: Turn, team: str, flow: str | None, *, told: bool) -> None:
-    """People take over; the bot says so unless the flow did, and is silent from then on."""
+    """People take over; the bot says so unless the flow did, and is silent from then on. From now on counts what the team promises."""
     turn.converse()
     assert turn.state.conversation is not None
     if not told:
         turn.request(Content(text=turn.words("handed_over")), Purpose.REPLY)
-    turn.update(conversation=turn.state.conversation.but(waiting=True, team=team), position=None, misses=0)
+    current, promised = turn.state.conversation, promises.made(turn, team)
+    turn.update(
+        conversation=current.but(waiting=True, team=team, promised=current.promised if current.waiting else promised), position=None, misses=0
+    )
     turn.changed("escalated", team=team, flow=flow)

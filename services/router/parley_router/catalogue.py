@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from parley import yamlfile
 from parley.contracts import Choice, ConsentState, Purpose
+from parley.teams import Promise
 from parley.templates import Texts
 from parley.yamlfile import ConfigError
 from parley_router.checks import every
@@ -67,6 +68,8 @@ class Shelf:
     dates: Mapping[str, tuple[Flow, ...]] = field(default_factory=dict)
     welcome: str | None = None
     fallback: str | None = None
+    teams: Mapping[str, Promise] = field(default_factory=dict)
+    """What they promise to who waits for a person."""
     _choices: dict[tuple[str, int, int, str], tuple[Choice, ...]] = field(default_factory=dict)
 
     @property
@@ -176,6 +179,7 @@ def load(
     zones: Mapping[str, tzinfo] | None = None,
     meanings: Mapping[str, Mapping[str, Meaning]] | None = None,
     days: Mapping[str, tuple[time, time]] | None = None,
+    teams: Mapping[str, Mapping[str, Promise]] | None = None,
 ) -> Book:
     """The flows in `directory/*.yaml` for `tenants` (their languages by name). Raises `ConfigError` with every complaint at once."""
     texts = Texts()
@@ -183,7 +187,7 @@ def load(
     refused += refusals(reads, tenants, texts)
     if refused:
         raise ConfigError("\n".join(one.reason for one in refused))
-    return bound([one.flow for one in reads], tenants, zones or {}, meanings or {}, texts, days=days)
+    return bound([one.flow for one in reads], tenants, zones or {}, meanings or {}, texts, days=days, teams=teams)
 
 
 def bound(
@@ -195,6 +199,7 @@ def bound(
     older: Sequence[Flow] = (),
     retired: Mapping[tuple[str, str, int], int | None] | None = None,
     days: Mapping[str, tuple[time, time]] | None = None,
+    teams: Mapping[str, Mapping[str, Promise]] | None = None,
 ) -> Book:
     """A book of flows, which are in order: `flows` begin, `older` go on. `retired` by tenant, flow and version."""
     shelves = {
@@ -206,6 +211,7 @@ def bound(
             meanings.get(name, {}),
             {(one.flow, one.version): one for one in older if one.tenant == name},
             {(flow, version): to for (tenant, flow, version), to in (retired or {}).items() if tenant == name},
+            (teams or {}).get(name, {}),
         )
         for name, languages in tenants.items()
     }
@@ -220,6 +226,7 @@ def shelf(
     meanings: Mapping[str, Meaning],
     older: Mapping[Version, Flow],
     retired: Mapping[Version, int | None],
+    teams: Mapping[str, Promise],
 ) -> Shelf:
     """The shelf of one tenant: what starts a flow is found at once, however many there are."""
     return Shelf(
@@ -238,6 +245,7 @@ def shelf(
         dates=_grouped((one.start.date.profile, one) for one in flows if one.start.date),
         welcome=next((one.flow for one in flows if one.start.welcome), None),
         fallback=next((one.flow for one in flows if one.start.fallback), None),
+        teams=teams,
     )
 
 

@@ -119,5 +119,5 @@ def _agent(turn: Turn, data: AgentActed) -> None:
     elif turn.state.channel is not None and turn.state.refuses(turn.state.channel, Purpose.REPLY):
         turn.troubles.append(f"conversation {current.id}: the reply is not sent, for the customer has opted out of {turn.state.channel}")
     elif turn.request(Content(text=data.text.replace("\x00", "")), Purpose.REPLY):
-        turn.update(conversation=current.but(last_at=max(current.last_at, data.at)))
+        turn.update(conversation=current.but(last_at=max(current.last_at, data.at), promised=None))
         turn.changed("replied", at=data.at, team=current.team, agent=data.agent)

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from parley.contracts import CallReturned, ContactScored, CustomerActed, Purpose, TimerFired
 from parley.wire import caused_id
-from parley_router import engine, messages
+from parley_router import engine, messages, promises
 from parley_router.applying import apply, reached
 from parley_router.conditions import holds
 from parley_router.flow import Dated, Flow
@@ -129,6 +129,8 @@ def fired(turn: Turn, data: TimerFired) -> None:
         if one.token == data.token:
             _date_came(turn, name)
             return
+    if promises.broken(turn, data.token):
+        return
     waiting = (*turn.state.runs, *((turn.state.position,) if turn.state.position is not None else ()))
     run = next((one for one in waiting if one.token == data.token and one.due is not None), None)
     if run is None:

@@ -52,6 +52,8 @@ def merged(state: ContactState, data: ContactMerged) -> tuple[ContactState, list
     older = [one for one, part in state.parts.items() if part.version < data.version]  # they hear themselves whom they are part of from now on
     kept = _without_all(state, older)
     kept = kept.but(parts={one: part for one, part in kept.parts.items() if one not in older}, into=data.into, merged=data.version)
+    if state.into is not None and kept.conversation is not None:
+        kept = kept.but(conversation=kept.conversation.but(promised=None))  # whoever it was part of may have had the answer
     if data.into is None:
         return kept.but(since=None), _again(data.contact_id, kept, state.since) if state.since is not None else []
     own = _without_all(kept, parts(kept))
@@ -104,7 +106,7 @@ def parted(state: ContactState, data: ContactParted) -> tuple[ContactState, list
     leaving = [one for one in data.contacts if one not in state.parts or state.parts[one].version < data.version]
     joined_at = max((state.parts[one].at or data.at for one in leaving if one in state.parts), default=data.at)
     after = _without_addresses(_without_all(state, leaving), data.addresses)
-    after = _refilled(after.but(parts={**after.parts, **{one: Part(version=data.version) for one in leaving}}))
+    after = _going_on(state, _refilled(after.but(parts={**after.parts, **{one: Part(version=data.version) for one in leaving}})))
     results = _given_back(data.contact_id, state.consents, after.consents, joined_at)
     if refused:
         known = Known(consents=refused).model_dump(mode="json", exclude_defaults=True)
@@ -189,6 +191,12 @@ def _refilled(state: ContactState) -> ContactState:
     for one, part in sorted(there.items(), key=lambda item: item[1].version):
         state = gained(state, one, part)
     return state
+
+
+def _going_on(before: ContactState, after: ContactState) -> ContactState:
+    """A conversation that came from a part which stays has gone on since it came, or was resolved."""
+    now, was = before.conversation, after.conversation
+    return after.but(conversation=now) if was is not None and (now is None or now.id == was.id) else after
 
 
 def _without_addresses(state: ContactState, gone: Mapping[Channel, Sequence[str]]) -> ContactState:

@@ -122,14 +122,25 @@ class Offered(Frozen):
     language: str
 
 
+class Promised(Frozen):
+    """Until when a person is to answer, by what the team promises."""
+
+    token: str
+    due: AwareDatetime
+
+
 class Conversation(Value):
-    """A conversation between the contact and the brand; while a person is wanted, the bot is silent. Times are of the events, not of the deciding."""
+    """A conversation between the contact and the brand; while a person is wanted, the bot is silent. Times are of the events, not of the deciding.
+
+    `promised`: nobody has answered yet, and nobody has been told that it is overdue.
+    """
 
     id: UUID
     opened_at: AwareDatetime
     last_at: AwareDatetime
     waiting: bool = False
     team: str | None = None
+    promised: Promised | None = None
 
 
 class Agreement(Frozen):
@@ -222,6 +233,8 @@ class ContactState(Known):
         found = {one.token: one.due for one in self.runs if one.token is not None and one.due is not None}
         if (asked := self.position) is not None and asked.token is not None and asked.due is not None:
             found[asked.token] = asked.due
+        if (promised := self.promised) is not None:
+            found[promised.token] = promised.due
         return found | {one.token: one.due for one in self.planned.values()} if self.planned else found
 
     def calls(self) -> dict[str, Wanted]:
@@ -270,6 +283,11 @@ class ContactState(Known):
         """Where a message goes: an answer to where was written, all else to the person. In an app's chat only the conversation has an address."""
         own = self.addresses[channel]
         return self.replies.get(channel, own) if purpose is Purpose.REPLY or channel is Channel.INAPP else own
+
+    @property
+    def promised(self) -> Promised | None:
+        """Until when a person is to answer; None where nobody promised anything, or it is settled."""
+        return current.promised if (current := self.conversation) is not None else None
 
     @property
     def waiting(self) -> bool:

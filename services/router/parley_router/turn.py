@@ -80,7 +80,7 @@ class Turn:
 
     def changed(
         self,
-        change: Literal["opened", "answered", "escalated", "replied", "resolved", "rated"],
+        change: Literal["opened", "answered", "escalated", "replied", "resolved", "rated", "overdue"],
         *,
         at: datetime | None = None,
         team: str | None = None,
@@ -99,7 +99,7 @@ class Turn:
                 agent=agent,
                 flow=flow,
                 channel=self.state.channel,
-                by="person" if agent is not None else None if change in ("opened", "rated") else "bot",
+                by="person" if agent is not None else None if change in ("opened", "rated", "overdue") else "bot",
                 score=score,
                 at=at or self.now,
             )

@@ -102,10 +102,10 @@ def needed(state: ContactState) -> frozenset[tuple[str, int]]:
 def _same(before: ContactState | None, after: ContactState) -> bool:
     """Whether nothing that waits can differ, seen without looking into it: most events change none of it."""
     if before is None:
-        return not after.runs and after.position is None and not after.planned and after.unread is None
+        return not after.runs and after.position is None and not after.planned and after.unread is None and after.promised is None
     return (
         before.runs is after.runs and before.position is after.position and before.planned is after.planned
-        and before.unread is after.unread and before.into == after.into
+        and before.unread is after.unread and before.promised is after.promised and before.into == after.into
     )  # fmt: skip
 
 

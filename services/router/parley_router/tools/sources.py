@@ -136,7 +136,8 @@ def _book(flows: Sequence[Flow], beside: Around, texts: Texts) -> Book:
     }
     meanings = {name: beside.faqs[name].meanings() if name in beside.faqs else named[name] for name in beside.tenants}
     days = {name: (time.fromisoformat(one.daytime[0]), time.fromisoformat(one.daytime[1])) for name, one in beside.tenants.items()}
-    return catalogue.bound(flows, beside.languages, beside.zones, meanings, texts, days=days)
+    teams = {name: {team: promise.told() for team, promise in one.teams.items()} for name, one in beside.tenants.items()}
+    return catalogue.bound(flows, beside.languages, beside.zones, meanings, texts, days=days, teams=teams)
 
 
 def drawable(place: Path) -> list[Flow]:
