@@ -8,6 +8,7 @@ from parley.apidocs import in_path, reference
 from parley_analytics.exports import MEDIA
 from parley_analytics.openapi.words import (
     BUCKET,
+    BUCKETED,
     COUNT,
     DECIMAL,
     MAYBE,
@@ -16,6 +17,7 @@ from parley_analytics.openapi.words import (
     SPAN,
     STRING,
     TIME,
+    WHEN,
     by_name,
     get,
     listing,
@@ -28,7 +30,6 @@ from parley_analytics.query import BROAD, BUCKETS, DIMENSIONS, LARGEST, LONGEST,
 from parley_analytics.rates import COUNTS, RATES, RAW
 
 NAMES: dict[str, Any] = dict.fromkeys(DIMENSIONS, MAYBE)
-WHEN = {"from": TIME, "to": TIME, "timezone": STRING}
 EXAMPLE_RATE = {"value": 0.25, "low": 0.11, "high": 0.47}
 EXAMPLE_MONEY = {"KRW": {"orders": 2, "revenue": "53000", "cost": "184.5", "revenue_per_message": 2650.0, "revenue_per_person": 2650.0}}
 EXAMPLE_FIGURES = {
@@ -95,7 +96,7 @@ def schemas() -> dict[str, Any]:
     unowed = thing(None, ["goal", "currency", "happened", "value"], bucket=TIME, goal=STRING, currency=MAYBE, happened=COUNT, value=DECIMAL)
     lines = listing(reference("Line"))
     page = {"rows": lines, "totals": reference("Figures"), "next": {**MAYBE, "description": "The `after` of the next page; null: this is the last."}}
-    asked = {"group_by": listing(STRING), "bucket": {"enum": [*BUCKETS, None]}}
+    asked = {"group_by": listing(STRING), "bucket": BUCKETED}
     example_page = {"rows": [{"campaign": "spring", **EXAMPLE_FIGURES}], "totals": EXAMPLE_FIGURES, "next": None}
     parts = {"over_time": lines, "channels": lines, "variants": lines, "steps": lines, "reasons": listing(reference("Reason"))}
     return {
@@ -113,7 +114,7 @@ def schemas() -> dict[str, Any]:
         "Lost": thing({**EXAMPLE_WHEN, "group_by": [], "bucket": None, "rows": [EXAMPLE_REASON], "totals": EXAMPLE_FIGURES},
                       **WHEN, **asked, rows=listing(reference("Reason")), totals=reference("Figures")),
         "Unowed": thing({**EXAMPLE_WHEN, "bucket": None, "rows": [{"goal": "order.placed", "currency": "KRW", "happened": 3, "value": "81000"}]},
-                        **WHEN, bucket=asked["bucket"], rows=listing(unowed)),
+                        **WHEN, bucket=BUCKETED, rows=listing(unowed)),
     }  # fmt: skip
 
 

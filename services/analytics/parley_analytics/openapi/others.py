@@ -8,14 +8,17 @@ from parley.apidocs import in_path, reference
 from parley_analytics.experiments_query import MANY, METRICS, PEOPLE, REVENUE
 from parley_analytics.openapi.words import (
     BUCKET,
+    BUCKETED,
     COUNT,
     FLAG,
     MAYBE,
     NUMBER,
+    PERHAPS_COUNT,
     PERHAPS_NUMBER,
     SPAN,
     STRING,
     TIME,
+    WHEN,
     by_name,
     get,
     listing,
@@ -24,7 +27,6 @@ from parley_analytics.openapi.words import (
     query,
     thing,
 )  # fmt: skip
-from parley_analytics.query import BUCKETS
 from parley_analytics.talks import DIMENSIONS
 from parley_analytics.talks_kpis import COUNTS, RATES, TIMES
 
@@ -65,13 +67,13 @@ def paths() -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """What is answered."""
     kpis = kpis_of()
-    when = {"from": TIME, "to": TIME, "timezone": STRING, "group_by": MAYBE, "bucket": {"enum": [*BUCKETS, None]}}
+    asked = {**WHEN, "group_by": MAYBE, "bucket": BUCKETED}
     line = thing(None, list(kpis), bucket=TIME, **dict.fromkeys(DIMENSIONS, MAYBE), **kpis)
     return {
-        "Conversations": thing(None, **when, rows=listing(line), totals=thing(None, **kpis), truncated=FLAG),
+        "Conversations": thing(None, **asked, rows=listing(line), totals=thing(None, **kpis), truncated=FLAG),
         "Plan": thing(
             {"people": 8000, "people_per_variant": 4000, "days": 8, "power": 0.8, "alpha": 0.05},
-            people=COUNT, people_per_variant=COUNT, days={"type": ["integer", "null"]}, power=NUMBER, alpha=NUMBER,
+            people=COUNT, people_per_variant=COUNT, days=PERHAPS_COUNT, power=NUMBER, alpha=NUMBER,
         ),
         "Variant": thing(
             {"variant": "a", "people": 1000, "converted": 40, "rate": {"value": 0.04, "low": 0.03, "high": 0.05}}, ["variant", "people"],
@@ -98,7 +100,7 @@ def experiment() -> dict[str, Any]:
     lift = thing(None, **DIFFERENCE, incremental=thing(None, difference=PERHAPS_NUMBER, low=PERHAPS_NUMBER, high=PERHAPS_NUMBER))
     verdict = thing(
         None, kind={"enum": ["untrusted", "alone", "better", "alike", "early"]}, safe_to_stop=FLAG, winner=MAYBE, beaten=listing(STRING),
-        people_missing={"type": ["integer", "null"]}, days={"type": ["integer", "null"]}, en=STRING, ko=STRING,
+        people_missing=PERHAPS_COUNT, days=PERHAPS_COUNT, en=STRING, ko=STRING,
     )  # fmt: skip
     known = {
         "campaign": STRING,

@@ -26,7 +26,12 @@ NUMBER: Schema = {"type": "number"}
 PERHAPS_NUMBER: Schema = {"type": ["number", "null"]}
 FLAG: Schema = {"type": "boolean"}
 DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "An exact decimal."}
+PERHAPS_COUNT: Schema = {"type": ["integer", "null"]}
 MOMENT: Schema = {"type": "string", "examples": ["2026-11-24", "2026-11-24T09:30", "2026-11-24T09:30:00+09:00"]}
+WHEN: dict[str, Schema] = {"from": TIME, "to": TIME, "timezone": STRING}
+"""What every answer about a time says of it."""
+BUCKETED: Schema = {"enum": [*BUCKETS, None]}
+"""By what an answer is told over time, if at all."""
 
 
 def query(name: str, schema: Mapping[str, Any], meaning: str, required: bool = False) -> dict[str, Any]:
