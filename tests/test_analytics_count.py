@@ -8,19 +8,20 @@ from decimal import Decimal
 from types import SimpleNamespace
 from uuid import UUID
 
-import asyncpg
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from parley import database as db
 from parley.attribution import Attribution
 from parley.contracts import ConsentChanged, CustomerActed, DeliveryChanged, EngagementRecorded, Envelope, MessageReceived, OptedOut
 from parley_analytics.rates import COUNTS
 from parley_analytics.stage import Count
 from tests import analytics_oracle as oracle
-from tests.conftest import examples, until
+from tests import arriving
+from tests.arriving import tables
+from tests.conftest import until
 
+__all__ = ["tables"]
 pytestmark = pytest.mark.stack
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -119,21 +120,12 @@ def happenings(messages, orders=orders):
     return st.one_of(told, told, told, st.builds(engagement, messages, kinds, agents, moments), hits, orders, said, said)
 
 
-def cut(draw, events) -> list[list[Envelope]]:
-    """Batches in which a log may come: shuffled, with repeats, cut anywhere."""
-    shuffled = draw(st.permutations(events))
-    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=8)))
-    parts = [shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
-    return [part for part in parts if part]
-
-
 @st.composite
 def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
     """A log about a few messages, and batches in which it may come."""
     messages = st.sampled_from(draw(st.lists(st.sampled_from(list(MESSAGES)), min_size=2, max_size=9, unique=True)))
     log = draw(st.lists(happenings(messages), min_size=20, max_size=60))
-    again = draw(st.lists(st.sampled_from(log), max_size=10))
-    return log, cut(draw, log + again)
+    return log, arriving.arrivals(draw, log)
 
 
 AT_ONCE = [
@@ -175,17 +167,7 @@ def of(row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("tenant", "campaign", "channel", "variant", "purpose", "language", "flow", "step"))
 
 
-@pytest.fixture
-def tables(database):
-    """A pool on the service's schema, and the loop it lives in."""
-    with asyncio.Runner() as runner:
-        pool = runner.run(db.connect(database, "analytics"))
-        runner.run(db.migrate(pool, "analytics", "parley", "parley_analytics"))
-        yield runner, pool
-        runner.run(pool.close())
-
-
-@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(100)
 @given(arrivals(), st.booleans())
 @example(arrived=(AT_ONCE, [AT_ONCE]), ruled=False)
 def test_any_order_repetition_and_cutting_gives_the_figures_of_the_sorted_log(tables, arrived, ruled):
@@ -193,18 +175,10 @@ def test_any_order_repetition_and_cutting_gives_the_figures_of_the_sorted_log(ta
     log, parts = arrived
     runner, pool = tables
 
-    async def main():
-        async with pool.acquire() as connection:
-            undone = connection.transaction()
-            await undone.start()
-            try:
-                for part in parts:
-                    await apply(connection, part, RULES if ruled else None)
-                return await figures(connection)
-            finally:
-                await undone.rollback()
+    async def counts(connection, part):
+        await apply(connection, part, RULES if ruled else None)
 
-    assert oracle.figures(log, NAIVE if ruled else None) == runner.run(main())
+    assert oracle.figures(log, NAIVE if ruled else None) == runner.run(arriving.tried(pool, parts, counts, figures))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -213,24 +187,11 @@ def test_two_replicas_at_once_count_as_one(tables, seed):
     runner, pool = tables
     dice = random.Random(seed)
     log = [dealt(dice) for _ in range(400)]
-    parts = [log[start : start + 10] for start in range(0, len(log), 10)]
+    parts = arriving.tens(log)
     dice.shuffle(parts)
+    runner.run(arriving.at_once(pool, parts, apply))
 
-    async def replica(mine):
-        for part in mine:
-            async with pool.acquire() as connection:
-                while True:
-                    try:
-                        await apply(connection, part)
-                        break
-                    except asyncpg.DeadlockDetectedError:  # the step is tried again, as the runtime does
-                        continue
-
-    async def main():
-        await asyncio.gather(*(replica(parts[number::4]) for number in range(4)))
-        return await figures(pool)
-
-    assert oracle.figures(log) == runner.run(main())
+    assert oracle.figures(log) == runner.run(figures(pool))
 
 
 def test_a_click_and_its_order_in_two_replicas_at_once_find_each_other(tables):

@@ -5,13 +5,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.contracts import ContactErased, Envelope
 from parley_analytics import erasing
 from tests import analytics_oracle as oracle
-from tests.conftest import examples, until
+from tests import arriving
+from tests.arriving import tables
+from tests.conftest import until
 from tests.test_analytics_count import (
     FIRST,
     MESSAGES,
@@ -21,7 +23,6 @@ from tests.test_analytics_count import (
     applied,
     apply,
     consent,
-    cut,
     delivery,
     engagement,
     event,
@@ -30,7 +31,6 @@ from tests.test_analytics_count import (
     moments,
     order,
     reply,
-    tables,
 )
 
 __all__ = ["tables"]
@@ -151,26 +151,17 @@ def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]], set[UUID]]:
     messages = st.sampled_from(list(MESSAGES)[:9])
     buys = st.builds(lambda who, number, at: order(f"SN-{who.int}-{number}", who, at), st.sampled_from(PEOPLE), st.integers(1, 2), moments)
     log = draw(st.lists(happenings(messages, buys), min_size=5, max_size=40))
-    again = draw(st.lists(st.sampled_from([*log, *map(erasure, gone)]), max_size=10))
-    return log, cut(draw, [*log, *map(erasure, sorted(gone)), *again]), gone
+    return log, arriving.arrivals(draw, [*log, *map(erasure, sorted(gone))]), gone
 
 
-@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(100)
 @given(arrivals())
 def test_wherever_an_erasure_comes_the_digits_are_those_of_a_log_without_it(tables, arrived):
     """Property: and no row has the id of anybody erased, nor the number of their order."""
     log, parts, gone = arrived
     runner, pool = tables
 
-    async def main():
-        async with pool.acquire() as connection:
-            undone = connection.transaction()
-            await undone.start()
-            try:
-                for part in parts:
-                    await apply(connection, part)
-                return await figures(connection), await traces(connection, *gone, *(f"SN-{one.int}-" for one in gone))
-            finally:
-                await undone.rollback()
+    async def found(connection):
+        return await figures(connection), await traces(connection, *gone, *(f"SN-{one.int}-" for one in gone))
 
-    assert (oracle.figures(log), set()) == runner.run(main())
+    assert (oracle.figures(log), set()) == runner.run(arriving.tried(pool, parts, apply, found))

@@ -8,17 +8,18 @@ from decimal import Decimal
 from types import SimpleNamespace
 from uuid import UUID
 
-import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from parley import database as db
 from parley.contracts import ContactDrawn, ContactErased, CustomerActed, DeliveryChanged, EngagementRecorded, Envelope, MessageReceived
 from parley_analytics.drawn import Drawn
 from parley_analytics.stage import Count
-from tests.conftest import examples, until
+from tests import arriving
+from tests.arriving import tables
+from tests.conftest import until
 
+__all__ = ["tables"]
 pytestmark = pytest.mark.stack
 T0 = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 PEOPLE = [UUID(int=number) for number in range(1, 4)]
@@ -119,16 +120,6 @@ def purchases(log, contact, since) -> list[tuple[Decimal, str]]:
 # --- on the tables -----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tables(database):
-    """A pool on the service's schema, and the loop it lives in."""
-    with asyncio.Runner() as runner:
-        pool = runner.run(db.connect(database, "analytics"))
-        runner.run(db.migrate(pool, "analytics", "parley", "parley_analytics"))
-        yield runner, pool
-        runner.run(pool.close())
-
-
 async def apply(connection, part) -> None:
     """A batch as the two stages take it, each in its own step."""
     for stage in (Count.prepared(b"key"), Drawn.prepared(b"key")):
@@ -173,33 +164,19 @@ events = st.one_of(
 
 @st.composite
 def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
-    """A log, and batches in which it may come: shuffled, with repeats, cut anywhere."""
+    """A log, and batches in which it may come."""
     log = [*draw(st.lists(events, min_size=8, max_size=50)), draw(draws)]
-    shuffled = draw(st.permutations(log + draw(st.lists(st.sampled_from(log), max_size=8))))
-    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=8)))
-    parts = [shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
-    return log, [part for part in parts if part]
+    return log, arriving.arrivals(draw, log)
 
 
-@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(200)
 @given(arrivals())
 def test_any_order_repetition_and_cutting_gives_the_people_of_the_sorted_log(tables, arrived):
     """Draws after what followed from them, orders that turn out to be another's, weights that changed: the digits are those of the naive reading."""
     log, parts = arrived
     runner, pool = tables
 
-    async def main():
-        async with pool.acquire() as connection:
-            undone = connection.transaction()
-            await undone.start()
-            try:
-                for part in parts:
-                    await apply(connection, part)
-                return await counted(connection)
-            finally:
-                await undone.rollback()
-
-    assert naive(log) == runner.run(main())
+    assert naive(log) == runner.run(arriving.tried(pool, parts, apply, counted))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -208,23 +185,9 @@ def test_replicas_at_once_count_as_one(tables, seed):
     runner, pool = tables
     dice = random.Random(seed)
     log = [dealt(dice) for _ in range(300)]
-    parts = [log[start : start + 10] for start in range(0, len(log), 10)]
+    runner.run(arriving.at_once(pool, arriving.tens(log), apply))
 
-    async def replica(mine):
-        for part in mine:
-            async with pool.acquire() as connection:
-                while True:
-                    try:
-                        await apply(connection, part)
-                        break
-                    except asyncpg.DeadlockDetectedError:  # the step is tried again, as the runtime does
-                        continue
-
-    async def main():
-        await asyncio.gather(*(replica(parts[number::4]) for number in range(4)))
-        return await counted(pool)
-
-    assert naive(log) == runner.run(main())
+    assert naive(log) == runner.run(counted(pool))
 
 
 def dealt(dice: random.Random) -> Envelope:

@@ -1,6 +1,5 @@
 """Conversations on real PostgreSQL: their counters are what a naive reading of the log says, and the figures follow from them."""
 
-import asyncio
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -9,19 +8,19 @@ from types import SimpleNamespace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from parley import database as db
 from parley.contracts import ConversationChanged, Envelope
 from parley_analytics.talks_kpis import Part, parts, seconds
 from parley_analytics.talks_report import Asked, conversations
 from parley_analytics.talks_stage import Talks, rezone
+from tests import arriving
 from tests import talks_oracle as oracle
-from tests.conftest import examples
+from tests.arriving import tables
 
+__all__ = ["tables"]
 BERLIN, KATHMANDU, SEOUL = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu"), ZoneInfo("Asia/Seoul")
 ZONES = {"acme": BERLIN, "everest": KATHMANDU}
 T0 = datetime(2026, 10, 24, 20, 0, tzinfo=UTC)
@@ -51,12 +50,9 @@ steps = st.builds(
 
 @st.composite
 def arrivals(draw) -> tuple[list[Envelope], list[list[Envelope]]]:
-    """A log of a few conversations, and batches in which it may come: shuffled, with repeats, cut anywhere."""
+    """A log of a few conversations, and batches in which it may come."""
     log = draw(st.lists(steps, min_size=5, max_size=40))
-    shuffled = draw(st.permutations(log + draw(st.lists(st.sampled_from(log), max_size=10))))
-    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=6)))
-    batches = [shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)]
-    return log, [one for one in batches if one]
+    return log, arriving.arrivals(draw, log)
 
 
 def zone(tenant: str) -> str:
@@ -71,16 +67,6 @@ async def apply(connection, batch) -> None:
 async def counted(connection) -> Counter:
     rows = await connection.fetch("SELECT tenant, dimension, grain, period, value, what, place, n FROM talk_counts")
     return Counter({tuple(row)[:-1]: row["n"] for row in rows})
-
-
-@pytest.fixture
-def tables(database):
-    """A pool on the service's schema, and the loop it lives in."""
-    with asyncio.Runner() as runner:
-        pool = runner.run(db.connect(database, "analytics"))
-        runner.run(db.migrate(pool, "analytics", "parley", "parley_analytics"))
-        yield runner, pool
-        runner.run(pool.close())
 
 
 def told(tables, *events) -> None:
@@ -101,25 +87,14 @@ def summary(tables, since=T0 - timedelta(days=30), until=T0 + timedelta(days=30)
 
 
 @pytest.mark.stack
-@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(200)
 @given(arrivals())
 def test_any_order_repetition_and_cutting_gives_the_counts_of_the_sorted_log(tables, arrived):
     """Whatever comes first, later, twice or together: the digits are those of the oracle, and no counter stays that is nothing."""
     log, batches = arrived
     runner, pool = tables
 
-    async def main():
-        async with pool.acquire() as connection:
-            undone = connection.transaction()
-            await undone.start()
-            try:
-                for batch in batches:
-                    await apply(connection, batch)
-                return await counted(connection)
-            finally:
-                await undone.rollback()
-
-    assert oracle.counters(log, ZONES) == runner.run(main())
+    assert oracle.counters(log, ZONES) == runner.run(arriving.tried(pool, batches, apply, counted))
 
 
 @pytest.mark.stack
@@ -128,23 +103,9 @@ def test_two_replicas_at_once_count_as_one(tables):
     runner, pool = tables
     dice = random.Random(7)
     log = [dealt(dice) for _ in range(300)]
-    batches = [log[start : start + 10] for start in range(0, len(log), 10)]
+    runner.run(arriving.at_once(pool, arriving.tens(log), apply))
 
-    async def replica(mine):
-        for batch in mine:
-            async with pool.acquire() as connection:
-                while True:
-                    try:
-                        await apply(connection, batch)
-                        break
-                    except asyncpg.DeadlockDetectedError:  # the step is tried again, as the runtime does
-                        continue
-
-    async def main():
-        await asyncio.gather(*(replica(batches[number::4]) for number in range(4)))
-        return await counted(pool)
-
-    assert oracle.counters(log, ZONES) == runner.run(main())
+    assert oracle.counters(log, ZONES) == runner.run(counted(pool))
 
 
 def dealt(dice: random.Random) -> Envelope:
@@ -202,7 +163,7 @@ def test_the_last_rating_counts(tables):
 
 
 @pytest.mark.stack
-@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(30)
 @given(st.lists(st.floats(0.02, 3e6), min_size=1, max_size=40))
 def test_medians_and_p90_are_within_a_tenth(tables, waits):
     """Against the durations themselves, at the nearest rank."""
@@ -231,7 +192,7 @@ def test_days_are_the_tenants_also_where_one_has_25_hours(tables):
 
 
 @pytest.mark.stack
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@arriving.thorough(60)
 @given(st.integers(-6000, 6000), st.integers(1, 6000), st.sampled_from([None, "team", "agent"]), st.sampled_from([None, "day", "week", "month"]))
 def test_months_and_days_say_what_their_quarters_say(tables, start, length, group_by, bucket):
     """Whatever the time asked for: in a zone by whose days nothing is counted the same is read from quarters alone."""
