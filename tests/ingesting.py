@@ -52,7 +52,7 @@ def write_accounts(directory: Path) -> Path:
     keys = {
         "shop": {"tenant": "acme", "scopes": ["events:write"], "token": "file:shop"},
         "other": {"tenant": "other", "scopes": ["events:write"], "token": "file:other"},
-        "staff": {"tenant": "acme", "scopes": ["rates:read", "conversations:read"], "token": "file:staff"},
+        "staff": {"tenant": "acme", "scopes": ["rates:read", "conversations:read", "engagement:write"], "token": "file:staff"},
     }
     (directory / "accounts.yaml").write_text(yaml.safe_dump({"tenants": {"acme": {}, "other": {}}, "accounts": accounts, "keys": keys}))
     return directory

@@ -19,18 +19,23 @@ from parley_analytics import api, experiments_api, talks_api
 from parley_analytics.openapi import document
 from tests.asking_figures import OTHER_KEY, served
 from tests.conftest import created
+from tests.test_analytics_count import FIRST
 
 CHECKED_IN = Path(__file__).parents[1] / "docs" / "contract" / "openapi-analytics.yaml"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 DOCUMENT = document()
-OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item if method == "get"]
+OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item if method in ("get", "post")]
 OWN = {"/healthz", "/readyz", "/metrics"}
 """What every service has beside its routes."""
 EACH = [
     "/v1/rates", "/v1/rates?group_by=flow,step&bucket=day", "/v1/rates?group_by=none&bucket=hour", "/v1/rates?group_by=campaign&limit=1&order=-click",
     "/v1/campaigns", "/v1/campaigns/spring", "/v1/deliverability", "/v1/deliverability?group_by=channel&bucket=week", "/v1/unattributed?bucket=month",
-    "/v1/conversations/summary?group_by=team&bucket=day", "/v1/experiments?rate=0.04&per_day=100", "/v1/experiments/spring", "/openapi.json",
+    "/v1/conversations/summary?group_by=team&bucket=day", "/v1/experiments?rate=0.04&per_day=100", "/v1/experiments/spring",
+    f"/v1/messages/{FIRST}/hits", "/openapi.json",
 ]  # fmt: skip
+
+NAMED = {"campaign": "spring", "message": str(FIRST)}
+"""What there is of what paths name."""
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +77,8 @@ def test_every_route_is_in_the_document(asked):
 def test_every_answer_is_described_to_its_last_field(asked, path):
     """Each operation answers once with something in it."""
     answer = asked.get(path)
-    operation = DOCUMENT["paths"]["/v1/" + "/".join(path.partition("?")[0].split("/")[2:]).replace("spring", "{campaign}")] if "v1" in path else None
-    schema = operation and operation["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    named = path.partition("?")[0].replace("spring", "{campaign}").replace(str(FIRST), "{message}")
+    schema = DOCUMENT["paths"][named]["get"]["responses"]["200"]["content"]["application/json"]["schema"] if "v1" in path else None
 
     assert 200 == answer.status_code, answer.text
     assert schema is None or [] == wrong(schema["$ref"].rpartition("/")[2], answer.json())
@@ -99,8 +104,8 @@ def test_the_service_answers_as_its_document_says(asked, path, method, mode):
     @options(max_examples=300 if many else 25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(made[path][method].as_strategy(generation_mode=mode))
     def ask(case):
-        if mode is GenerationMode.POSITIVE and "{campaign}" in path:
-            case.path_parameters["campaign"] = "spring"
+        if mode is GenerationMode.POSITIVE and case.path_parameters:
+            case.path_parameters = {name: NAMED[name] for name in case.path_parameters}
         case.call_and_validate(checks=CHECKS, auth=Asking(), timeout=10)
 
     try:

@@ -25,7 +25,7 @@ ACTING = {
     " messages_api outbox packs picking presence receipts remaining rerouting engaged hearing inquiring lanes_api paging reading saying screens settling"
     " settling_api smpp smpp_session standing strays suppressions suppressions_api why notify.api notify.call notify.history notify.noting notify.rows"
     " notify.worker",
-    "parley_analytics": "again answering api app campaigns_api counting drawn erasing experiments_api experiments_counts gauges losses_api outcomes reasons"
+    "parley_analytics": "again answering api app campaigns_api counting drawn erasing experiments_api experiments_counts gauges hits_api losses_api outcomes reasons"
     " pages.files_of pages.reading pages.rendering pages.routes pages.trial_reading rebuild reports rereading retention rolling scored scoring"
     " stage talks_api talks_report talks_stage timely",
 }

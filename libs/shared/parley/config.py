@@ -36,6 +36,7 @@ Strategy = Literal["weight", "price"]
 Scope = Literal[
     "events:write", "conversations:read", "conversations:write", "rates:read", "messages:read", "messages:write", "flows:read", "flows:write",
     "webhooks:read", "webhooks:write", "messages:settle", "lanes:write", "suppressions:read", "suppressions:write", "suppressions:global",
+    "engagement:write",
 ]  # fmt: skip
 
 

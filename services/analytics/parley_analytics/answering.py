@@ -21,5 +21,5 @@ def whose(request: Request, context: Context) -> Tenant:
     return context.config.tenants[authorise(request, context.config, SCOPE).tenant]
 
 
-def answered(body: Any) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json", headers=VARY)
+def answered(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json", headers=VARY)

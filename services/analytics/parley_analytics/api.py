@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from parley.config import Tenant
 from parley.problem import Problem
 from parley.service import Context
-from parley_analytics import campaigns_api, exports, losses_api, openapi, query, told
+from parley_analytics import campaigns_api, exports, hits_api, losses_api, openapi, query, told
 from parley_analytics.answering import VARY, answered, whose
 from parley_analytics.query import Query, Unclear
 from parley_analytics.reports import Report, report
@@ -32,7 +32,7 @@ def routes(context: Context) -> list[BaseRoute]:
         return answered(openapi.document())
 
     own = [Route("/v1/rates", get_rates, methods=["GET"]), Route("/openapi.json", get_document, methods=["GET"])]
-    return [*own, *campaigns_api.routes(context), *losses_api.routes(context)]
+    return [*own, *campaigns_api.routes(context), *losses_api.routes(context), *hits_api.routes(context)]
 
 
 async def rates(request: Request, context: Context) -> Response:

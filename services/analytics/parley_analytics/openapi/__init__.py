@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parley import apidocs
-from parley_analytics.openapi import figures, others
+from parley_analytics.openapi import figures, hits, others
 
 
 def document() -> dict[str, Any]:
@@ -18,9 +18,9 @@ def document() -> dict[str, Any]:
             "summary": "What came of messages, campaigns, conversations and experiments.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": figures.paths() | others.paths() | apidocs.own(),
+        "paths": figures.paths() | others.paths() | hits.paths() | apidocs.own(),
         "components": {
-            "schemas": figures.schemas() | others.schemas() | {"Problem": apidocs.problem()},
+            "schemas": figures.schemas() | others.schemas() | hits.schemas() | {"Problem": apidocs.problem()},
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key of accounts.yaml with the scope that the summary names."}
             },

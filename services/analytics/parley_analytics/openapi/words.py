@@ -14,6 +14,10 @@ SAID = {
     401: "No valid key.",
     403: "The key lacks the scope that the summary names.",
     404: "Nothing is known of the tenant's by this name.",
+    408: "The body came too slowly.",
+    409: "It cannot be done any more; the detail says why.",
+    413: "The body is too large.",
+    422: "The body cannot be used; the detail says which field, and why.",
     503: apidocs.NOT_NOW,
 }
 Schema: TypeAlias = dict[str, Any]
@@ -57,6 +61,14 @@ def get(name: str, summary: str, told: str, parameters: Sequence[Mapping[str, An
     """A question; `statuses`: the problems beside those that every question may have."""
     answers = {"200": answer("As it stands.", JSON, reference(told)), **apidocs.problems(SAID, *sorted({400, 401, 403, 503, *statuses}))}
     return {"operationId": name, "summary": summary, "security": [{"key": []}], "parameters": list(parameters), "responses": answers}
+
+
+def deed(name: str, summary: str, said: str, told: str, *statuses: int) -> dict[str, Any]:
+    """Something that is done as the body says, now (200) or soon (202); `statuses`: the problems beside those that every body may have."""
+    answers = {status: answer(meaning, JSON, reference(told)) for status, meaning in (("200", "It is so already."), ("202", "It is going to be so."))}
+    problems = apidocs.problems(SAID, *sorted({400, 401, 403, 408, 413, 422, 503, *statuses}))
+    wanted = {"required": True, "content": {JSON: {"schema": reference(said)}}}
+    return {"operationId": name, "summary": summary, "security": [{"key": []}], "requestBody": wanted, "responses": {**answers, **problems}}
 
 
 def listing(items: Mapping[str, Any]) -> dict[str, Any]:
