@@ -11,7 +11,7 @@ import pytest
 
 from parley import config
 from parley import database as db
-from parley.contracts import ContactErased, Data, DeliveryChanged, EngagementRecorded, Envelope
+from parley.contracts import ContactErased, ConversationChanged, Data, DeliveryChanged, EngagementRecorded, Envelope
 from parley.metrics import Metrics
 from parley.yamlfile import ConfigError
 from parley_analytics import retention
@@ -67,8 +67,9 @@ class Tables:
     async def count(self, table: str) -> int:
         return await self.pool.fetchval(f"SELECT count(*) FROM {table}")
 
-    async def late(self) -> float:
-        return sum(one.value for one in self.metrics.late.collect()[0].samples if one.name == "parley_late_total")
+    async def late(self, stage: str | None = None) -> float:
+        samples = self.metrics.late.collect()[0].samples
+        return sum(one.value for one in samples if one.name == "parley_late_total" and stage in (None, one.labels["stage"]))
 
 
 @pytest.fixture
@@ -161,6 +162,28 @@ def test_a_receipt_for_a_message_that_was_rolled_up_is_late(two):
         return same, dropped, before == await ours.days(), await ours.count("messages")
 
     assert (True, 2, False, 1) == runner.run(main())
+
+
+@pytest.mark.stack
+def test_a_conversation_that_goes_on_after_it_was_rolled_up_is_late(two):
+    """It is no new conversation; one that was never told of is. Counts of days are what they were."""
+    runner, ours, _ = two
+    now = END + timedelta(days=120)
+
+    async def main():
+        events = stories(100)
+        await ours.told(events, END)
+        rows = await ours.count("talks")
+        await ours.rolled_up(now)
+        before, left = await ours.days(), await ours.count("talks")
+        known = next(one for one in events if isinstance(one, ConversationChanged))
+        resolved = known.model_copy(update={"change": "resolved", "agent": "kim", "at": now})
+        await ours.told([resolved], now)
+        same, dropped = before == await ours.days(), await ours.late("talks")
+        await ours.told([resolved.model_copy(update={"conversation_id": UUID(int=7)})], now)
+        return rows > 0, left, same, dropped, before == await ours.days(), await ours.count("talks")
+
+    assert (True, 0, True, 1, False, 1) == runner.run(main())
 
 
 @pytest.mark.stack

@@ -77,7 +77,7 @@ class Metrics:
             "failed": counter("failed", "Steps that failed and are tried again", ("stage", "cause")),
             "dead": counter("dead", "Events that could not be processed and went to parley.dead", ("stage", "topic")),
             "repeats": counter("repeats", "Events dropped because their effect was there already", ("stage",)),
-            "late": counter("late", "Events of a time, or a message, whose facts are rolled up by now: they were dropped", ("stage",)),
+            "late": counter("late", "Events of a time, a message or a conversation whose facts are rolled up by now: they were dropped", ("stage",)),
             "gaps": counter("gaps", "Gaps in offsets: reread after a rebalance, or accepted because the records are gone", ("stage", "kind")),
             "batch_seconds": histogram("batch_seconds", "Time of one step, from records to published outputs", ("stage",), BATCH),
             "lag_seconds": gauge(

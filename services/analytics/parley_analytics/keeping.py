@@ -65,5 +65,7 @@ def late(data: Data, came: datetime, kept: Keeping) -> bool:
 
 
 def spoken_of(data: Data) -> object:
-    """The message of which an event tells something, if it does."""
+    """The message or the conversation of which an event tells something, if it does."""
+    if isinstance(data, ConversationChanged):
+        return data.conversation_id
     return data.message_id if isinstance(data, DeliveryChanged | EngagementRecorded) else None

@@ -27,7 +27,7 @@ MANY = 5_000
 EVERY = 3600.0
 """Seconds between two looks whether another day is over."""
 KNOWN = timedelta(days=366)
-"""How long it is known of a message that it was rolled up."""
+"""How long it is known of a message, or a conversation, that it was rolled up."""
 LOCK = 1_634_628_733
 """Our advisory lock in the database (any number that nobody else uses): one rolls up at a time."""
 
@@ -68,8 +68,12 @@ DROPPINGS = (
             DELETE FROM hits USING gone WHERE hits.contact_id = gone.contact_id AND hits.message_id = gone.message_id
         )
         INSERT INTO rolled SELECT message_id, now() FROM gone ON CONFLICT DO NOTHING""", reach=True, alone=True),
-    Dropping("DELETE FROM talks WHERE conversation_id IN (SELECT conversation_id FROM talks WHERE tenant = $1 AND GREATEST({talks}) < $2 LIMIT $3)",
-             reach=True),
+    Dropping("""WITH gone AS (
+            DELETE FROM talks WHERE conversation_id = ANY(ARRAY(
+                SELECT conversation_id FROM talks WHERE tenant = $1 AND GREATEST({talks}) < $2 LIMIT $3))
+            RETURNING conversation_id
+        )
+        INSERT INTO rolled SELECT conversation_id, now() FROM gone ON CONFLICT DO NOTHING""", reach=True),
 )  # fmt: skip
 """In this order: first what is looked up anew from others, then those."""
 OF_PEOPLE = ("people", "spenders")

@@ -16,7 +16,7 @@ from parley_analytics.keeping import Keeping, late, spoken_of
 
 @dataclass(frozen=True)
 class Timely:
-    """Drops events that tell something older than their tenant keeps facts, or something of a message that was rolled up. The rest goes on.
+    """Drops events that tell something older than their tenant keeps facts, or of a message or a conversation that was rolled up. The rest goes on.
 
     Lateness is judged by when an event came onto the bus, so it is the same in a replay, however much later that is.
     """
@@ -43,7 +43,7 @@ class Timely:
         return kept is not None and late(one.event.data, datetime.fromtimestamp(one.record.timestamp / 1000, UTC), kept)
 
     async def _known(self, connection: Connection, batch: Sequence[Arrived]) -> Sequence[Arrived]:
-        """Without what is told of messages that have no row any more."""
+        """Without what is told of messages and conversations that have no row any more; their ids stand in one column."""
         of = {found for one in batch if one.event.tenant in self.kept and (found := spoken_of(one.event.data)) is not None}
         if not of:
             return batch

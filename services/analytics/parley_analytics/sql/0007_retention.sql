@@ -4,7 +4,7 @@ CREATE TABLE retention (
     until  timestamptz NOT NULL
 );
 
--- Messages without a row any more: what is told of them now is late, and no new message.
+-- Messages and conversations (their ids are unique together) without a row any more: what is told of them now is late, and no new message or conversation.
 CREATE TABLE rolled (
     message_id uuid PRIMARY KEY,
     at         timestamptz NOT NULL                  -- when the row went
