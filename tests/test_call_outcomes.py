@@ -1,6 +1,6 @@
 """What the end of a call means for its message, at real sockets: it never left, it may have arrived, or there is an answer.
 
-What never left may be sent again; of everything else nobody knows but the provider. Over aiohttp, and over httpx, which APNs needs.
+What never left may be sent again; of everything else nobody knows but the provider. Over our own client of HTTP/1.1, and over httpx, which APNs needs.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import NoReturn
 from uuid import UUID
 
-import aiohttp
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,7 +28,7 @@ from tests.pushing import pem
 
 ACCOUNT = Account("lane", "t", "plain", Channel.SMS, "+1")
 WITHIN = 0.6
-BOTH = pytest.mark.parametrize("http2", [False, True], ids=["aiohttp", "httpx"])
+BOTH = pytest.mark.parametrize("http2", [False, True], ids=["http1", "httpx"])
 NEVER, DOUBTFUL = ("transient", "unreachable"), ("unknown", None)
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -245,16 +244,9 @@ def google_key() -> str:
     return json.dumps({"client_email": "sender@project.iam.gserviceaccount.com", "private_key": pem(rsa.generate_private_key(65537, 2048))})
 
 
-# --- every class of exception that the two libraries have --------------------------------------------------------------------------------
+# --- every class of exception that httpx has ---------------------------------------------------------------------------------------------
 
-BEFORE = frozenset({
-    # aiohttp: while a connection is made, or before
-    "ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError", "ClientConnectorCertificateError", "ClientSSLError",
-    "ClientProxyConnectionError", "UnixClientConnectorError", "ConnectionTimeoutError", "ServerFingerprintMismatch", "InvalidURL",
-    "InvalidUrlClientError", "InvalidUrlRedirectClientError", "NonHttpUrlClientError", "NonHttpUrlRedirectClientError",
-    # httpx, which has an InvalidURL, too
-    "ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol",
-})  # fmt: skip
+BEFORE = frozenset({"ConnectError", "ConnectTimeout", "InvalidURL", "PoolTimeout", "UnsupportedProtocol"})
 """Raised only where no byte of the request has left."""
 
 
@@ -264,27 +256,20 @@ def classes(*roots: type[Exception]) -> Iterator[type[Exception]]:
         yield from classes(*root.__subclasses__())
 
 
-AIOHTTP = sorted(set(classes(aiohttp.ClientError)), key=lambda one: one.__name__)
-HTTPX = sorted({*classes(httpx.HTTPError), httpx.InvalidURL}, key=lambda one: one.__name__)
-
-
-async def over(kind: str, error: Exception) -> Outcome:
-    """What a call comes to over a library whose connection ends so."""
+async def over(error: Exception) -> Outcome:
+    """What a call comes to over an httpx whose connection ends so."""
 
     async def fail(_: object) -> NoReturn:
         raise error
 
-    async with clients() as made:
-        if kind == "httpx":
-            async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http2:
-                return await posted(Calls(made.http, http2, made.binds), "http://127.0.0.1", http2=True)
-        async with aiohttp.ClientSession(middlewares=(lambda request, send: fail(request),)) as http:
-            return await posted(Calls(http, made.http2, made.binds), "http://127.0.0.1", http2=False)
+    async with clients() as made, httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http2:
+        return await posted(Calls(made.http1, http2, made.binds), "http://127.0.0.1", http2=True)
 
 
-@pytest.mark.parametrize("library, every", [("aiohttp", AIOHTTP), ("httpx", HTTPX)])
-def test_every_exception_leaves_doubt_but_those_before_the_request(library, every):
+def test_every_exception_leaves_doubt_but_those_before_the_request():
     """A class that a new version brings is doubtful until somebody says here that nothing leaves before it."""
-    found = {one.__name__: told(asyncio.run(over(library, one.__new__(one)))) for one in every}
+    every = sorted({*classes(httpx.HTTPError), httpx.InvalidURL}, key=lambda one: one.__name__)
+
+    found = {one.__name__: told(asyncio.run(over(one.__new__(one)))) for one in every}
 
     assert {name: NEVER if name in BEFORE else DOUBTFUL for name in found} == found

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-import aiohttp
 import httpx
 import structlog
 
@@ -19,6 +18,8 @@ from parley.channels import PROVIDERS, smpp
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response, TokenProvider, Unreachable
 from parley.failures import Outcome
 from parley.service import Context
+from parley_sender.framing import NeverSent
+from parley_sender.http1 import Client, Doubtful
 from parley_sender.outcome import FAULT
 from parley_sender.smpp import Binds
 
@@ -29,18 +30,15 @@ IDLE = 15.0
 CONNECT = 10.0
 CONNECTED: ContextVar[Callable[[], object]] = ContextVar("CONNECTED")
 """Told, in the task of a call, when a connection had to be made for it: the call's bytes leave only then."""
-NEVER_SENT = (
-    aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.ServerFingerprintMismatch,
-)  # fmt: skip
-NEVER_SENT_2 = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
+NEVER_SENT = (NeverSent, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 """No byte has left: the message can be tried again without doubt."""
 
 
 @dataclass
 class Calls:
-    """The HTTP clients of a process: aiohttp, and httpx for the providers that speak HTTP/2 alone; binds at operators; and access tokens while they live."""
+    """The HTTP clients of a process: our own, and httpx for the providers that speak HTTP/2 alone; binds at operators; and access tokens while they live."""
 
-    http: aiohttp.ClientSession
+    http1: Client
     http2: httpx.AsyncClient
     binds: Binds
     _tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -116,15 +114,11 @@ class Calls:
 
     async def _send(self, request: HttpRequest) -> Response | Outcome:
         try:
-            return await (self._over_2(request) if request.http2 else self._over_1(request))
-        except (*NEVER_SENT, *NEVER_SENT_2) as error:
-            return Outcome("transient", "unreachable", type(error).__name__)
-        except (TimeoutError, aiohttp.ClientError, httpx.HTTPError, OSError) as error:
-            return Outcome("unknown", None, type(error).__name__)
-
-    async def _over_1(self, request: HttpRequest) -> Response:
-        async with self.http.request(request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False) as answer:
-            return Response(answer.status, dict(answer.headers), await answer.read())
+            return await (self._over_2(request) if request.http2 else self.http1.answer(request, CONNECTED.get(None)))
+        except NEVER_SENT as error:
+            return Outcome("transient", "unreachable", _cause(error))
+        except (Doubtful, TimeoutError, httpx.HTTPError, OSError) as error:
+            return Outcome("unknown", None, _cause(error))
 
     async def _over_2(self, request: HttpRequest) -> Response:
         answer = await self.http2.request(request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False)
@@ -150,15 +144,9 @@ def _built(message: Outgoing, account: Account, done: int) -> Sequence[HttpReque
     return requests[done:] or Outcome("permanent", "unbuildable", f"nothing to send: {len(requests)} requests, of which {done} are made")
 
 
-class Telling(aiohttp.TCPConnector):
-    """Tells `CONNECTED` of new connections. aiohttp's own tracing would tell it too, and take a seventh of each call's time, also of those on connections that are
-    there already."""
-
-    async def _create_connection(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Any:
-        made = await super()._create_connection(req, traces, timeout)
-        if (told := CONNECTED.get(None)) is not None:
-            told()
-        return made
+def _cause(error: Exception) -> str:
+    """What the story says of a call without an answer."""
+    return str(error) if isinstance(error, (NeverSent, Doubtful)) else type(error).__name__
 
 
 def _sentence(error: Exception) -> str:
@@ -169,16 +157,13 @@ def _sentence(error: Exception) -> str:
 async def calls(context: Context) -> AsyncIterator[Calls]:
     """The clients, closed at the end."""
     within = context.settings.call_timeout
-    connector = Telling(limit=0, keepalive_timeout=IDLE)
     connect = min(within / 2, CONNECT)  # over before the call is: else nobody could say that nothing had left
-    timeout = aiohttp.ClientTimeout(total=within, connect=connect)
     limits = httpx.Limits(max_connections=8, keepalive_expiry=60)
-    async with (
-        aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
-        httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=connect)) as http2,
-    ):
+    http1 = Client(within, connect, IDLE)
+    async with httpx.AsyncClient(http2=True, limits=limits, timeout=httpx.Timeout(within, connect=connect)) as http2:
         binds = Binds(context, within)
         try:
-            yield Calls(http, http2, binds)
+            yield Calls(http1, http2, binds)
         finally:
             await binds.end()
+            http1.close()
