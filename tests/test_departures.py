@@ -123,7 +123,7 @@ def test_the_empty_second_saves_nothing_up():
     pace = Pace(Bucket.empty(60.0, 1, 1.0, 0.0))
     pace.take(1, "u1", True, pace.at(1, 0.0))
 
-    assert pace.at(1, 1.02) > 1.03
+    assert pace.at(1, 1.01) > 1.02
 
 
 def test_a_slower_rate_after_a_takeover_begins_with_the_next_second():
@@ -132,3 +132,14 @@ def test_a_slower_rate_after_a_takeover_begins_with_the_next_second():
     bucket.set(100.0, 1.0, 0.1)
 
     assert bucket.at(1, 0.1) < 1.1
+
+
+def test_more_is_claimed_ahead_while_turns_take_long():
+    """Three times as long as the longest of late, between a quarter of a second and six tenths; forgotten soon after."""
+    departures, *_ = leaving()
+    found = []
+    for seconds in (0.01, 0.1, 5.0, *[0.01] * 30):
+        departures.turned(seconds)
+        found.append(departures.horizon)
+
+    assert ([0.25, 0.3, 0.6], 0.25) == ([round(one, 9) for one in found[:3]], found[-1])

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import yaml
 
-from parley import wire
+from parley import database, wire
 from parley.contracts import Channel, ConsentChanged, ConsentState, Content, Envelope, MessageReceived, MessageRequested, Purpose, ReceiptReceived
 from parley.local import free_port
 from parley.service import Running, running
@@ -20,7 +20,9 @@ from parley.twin.behaviour import Behaviour
 from parley.twin.server import running_twin
 from parley.twin.shape import Account as TwinAccount
 from parley.twin.twin import Twin, TwinOptions
+from parley_sender import ledger
 from parley_sender.app import SERVICE
+from parley_sender.handover import unpacked
 from tests.conftest import until
 
 pytestmark = pytest.mark.stack
@@ -321,6 +323,29 @@ def test_two_senders_drive_a_lane_one_after_the_other(desk):
 
     assert {f"{n}": 1 for n in range(400)} == dict(received)
     assert fence >= 2
+
+
+def test_a_lane_that_is_left_in_order_is_told_of_once(desk):
+    """What its buckets held is good for whoever takes it next; where somebody drove it since it says nothing any more."""
+
+    async def main():
+        async with desk().open() as one:
+            await one.ask("hello")
+            await one.ends(sent=1)
+        connection = await database.single(one.settings.database.get_secret_value(), "sender")
+        try:
+            async with connection.transaction():
+                hold, *_, left = await ledger.standing(connection, "app")
+                await ledger.move(connection, "app", ledger.Hold(hold.fence + 1, hold.turn + 1), b"", None)
+                *_, after = await ledger.standing(connection, "app")
+            return left, after
+        finally:
+            await connection.close()
+
+    (told, ago), after = asyncio.run(main())
+
+    assert 1 == sum(units for _, units in unpacked(told, 0.0).own.sent) and 0 <= ago
+    assert after is None
 
 
 def test_a_fenced_lane_writes_nothing_and_comes_back(desk):

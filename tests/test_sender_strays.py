@@ -148,7 +148,7 @@ def test_new_shares_are_set_as_the_lane_was(settings, tmp_path):
         async with house(settings, tmp_path, shares=3) as strays, strays.context.pool.acquire() as connection, connection.transaction():
             await ledger.standing(connection, "app")
             await connection.execute("UPDATE lanes SET paused_by = 'ops', rate = '3/s' WHERE lane = 'app'")
-            _, _, wishes, _ = await ledger.standing(connection, "app#1")
+            _, _, wishes, *_ = await ledger.standing(connection, "app#1")
             return wishes
 
     assert ledger.Wishes(paused=True, rate="3/s") == asyncio.run(main())

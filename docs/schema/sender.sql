@@ -117,6 +117,10 @@ CREATE TABLE lanes (
     paused_at timestamp with time zone,
     rate text,
     broken_until timestamp with time zone,
+    handed jsonb,
+    handed_at timestamp with time zone,
+    handed_fence bigint,
+    handed_turn bigint,
     CONSTRAINT lanes_pkey PRIMARY KEY (lane)
 ) WITH (fillfactor=50);
 

@@ -58,7 +58,7 @@ class Breaker:
         elif said is not None:
             self._row = self._row + 1 if said == "ill" else 0
             self._count(said, now)
-            if said == "ill" and (self._row >= ROW or self._ratio(now)):
+            if said == "ill" and (self._row >= ROW or self._ratio()):
                 self._open(now)
 
     def opens_until(self, now: datetime) -> datetime | None:
@@ -104,6 +104,6 @@ class Breaker:
         while self._seconds[0][0] <= second - WINDOW.total_seconds():
             self._seconds.popleft()
 
-    def _ratio(self, now: datetime) -> bool:
+    def _ratio(self) -> bool:
         well, ill = (sum(one[place] for one in self._seconds) for place in (1, 2))
         return well + ill >= LEAST and ill >= RATIO * (well + ill)

@@ -16,9 +16,11 @@ from parley_sender.ledger import Claimed
 from parley_sender.pace import Pace
 
 RANK = {purpose: place for place, purpose in enumerate(Purpose)}
-HORIZON = 0.25
-"""Seconds for which messages are claimed ahead: so many are in doubt at most when the process is killed, beside the calls under way. Longer than a turn takes
-on a busy machine (60 to 200 ms were seen), for a lane whose next messages are not claimed when their moment comes stands still."""
+HORIZON, FARTHEST = 0.25, 0.6
+"""Seconds for which messages are claimed ahead, as long as turns are short, and at most: so many are in doubt when the process is killed, beside the calls under
+way. A lane whose next messages are not claimed when their moment comes stands still."""
+TURNS, EASED = 3.0, 0.95
+"""So many times as long as a turn takes, for it is begun when half is left; and of the longest turn so much counts after each shorter one."""
 STILL, HEAR = 0.05, 0.02
 """Seconds of a standstill (the process got no processor, or was frozen) after which it first hears what came meanwhile, for so long, a STOP among it."""
 LATE = 1.0
@@ -43,6 +45,9 @@ class Departures:
     free: Callable[[], bool] = lambda: True
     """Whether one more call may be under way; told by `changed` when it may be again."""
     closing: bool = False
+    horizon: float = HORIZON
+    """Seconds for which messages are claimed ahead."""
+    _turn: float = 0.0
     _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
     _count: count[int] = field(default_factory=count)
     _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
@@ -61,6 +66,11 @@ class Departures:
             self._units[RANK[one.purpose]] += one.units
         if claimed:
             self._news.set()
+
+    def turned(self, seconds: float) -> None:
+        """A turn took so long, from when it was due: on a busy machine, or with a slow database, more must be claimed ahead."""
+        self._turn = max(min(seconds, FARTHEST / TURNS), self._turn * EASED)
+        self.horizon = max(HORIZON, TURNS * self._turn)
 
     def stop(self, who: UUID) -> None:
         """A contact, or whoever has an address, wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
@@ -127,7 +137,7 @@ class Departures:
     def _low(self, now: float) -> bool:
         """Whether half of the horizon is left, or less, and more may be claimed: at a slow rate one message is all of it."""
         left = self.of(Purpose.MARKETING)
-        return left <= self.pace.ahead(now, HORIZON / 2) and left < self.pace.ahead(now, HORIZON)
+        return left <= self.pace.ahead(now, self.horizon / 2) and left < self.pace.ahead(now, self.horizon)
 
     def _pop(self, way: Callable[[Claimed], None]) -> None:
         one = heapq.heappop(self._heap)[-1]

@@ -26,11 +26,13 @@ from parley_sender import facts, ledger, picking, rerouting, standing
 from parley_sender.breaker import Breaker
 from parley_sender.call import CONNECTED, Calls
 from parley_sender.calling import Calling
-from parley_sender.departures import HEAR, HORIZON, RANK, STILL, Departures
+from parley_sender.departures import HEAR, RANK, STILL, Departures
+from parley_sender.handover import packed, unpacked
 from parley_sender.law import Law
 from parley_sender.ledger import Changed, Claimed, Wishes
 from parley_sender.limits import Limits, as_wished
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
+from parley_sender.pace import Leaving
 from parley_sender.queue import Lines, Waiting
 from parley_sender.saying import Saying
 from parley_sender.standing import Stirred
@@ -43,8 +45,9 @@ CONCURRENCY, CLAIMED = 256, 768
 """Calls of a lane under way at once; and messages claimed or called for: while a turn writes down what ended, there is something left to leave."""
 IDLE = 0.5
 """Seconds after which a lane looks whether there is something to do, when nobody told it of anything."""
-GATHER = 0.004
-"""Seconds that a turn waits for more calls to end, so that a busy lane records many at once."""
+GATHER, LONGEST_GATHER = 0.004, 0.04
+"""Seconds that a turn waits for more calls to end, so that a busy lane records many at once: as long as the last turn took, so that on a busy machine turns
+become fewer and larger; at least, and at most."""
 ACCEPTED = 0.05
 """Seconds that the other side may take to take up a new connection: the call on it is counted so much later than it left."""
 REROUTE, MOVED = 0.5, 500
@@ -64,6 +67,8 @@ class Lane:
     law: Law
     limits: Limits
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nothing is gathered: somebody waits for an answer, or another replica for the lane."""
     moved_at: float = 0.0
     """When it was taken up, or its last turn ended, by the loop's clock."""
     _hold: ledger.Hold | None = None
@@ -75,6 +80,8 @@ class Lane:
     _looked: tuple[float, dict[int, int]] = (0.0, {})
     _whole_at: float = 0.0
     _turned_at: float = 0.0
+    _took: float = 0.0
+    """Seconds of the last turn."""
     _urgent: bool = False
     """A reply has come to stand in a line since the last turn."""
     _hasty: bool = False
@@ -93,9 +100,7 @@ class Lane:
         self._saying = Saying(self.context.bus, self.part)
         self._calling = Calling(self.account, self.context, self.clients)
         own, whose = self.account, partial(standing.of_address, self.account.channel)
-        self._departures = Departures(
-            self.limits.pace(own, self.part, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose, self._free
-        )
+        self._departures = Departures(self.limits.pace(own, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose, self._free)
 
     @property
     def _now(self) -> float:
@@ -111,10 +116,22 @@ class Lane:
         if lines is None:
             self._turned_at, self._all_unknown = -LOOK, True
         self.wake.set()
+        if self._urgent:
+            self._hurry.set()
+
+    def rouse(self) -> None:
+        """It shall look at once: it has to end, or somebody waits for an answer."""
+        self.wake.set()
+        self._hurry.set()
 
     def stopped(self, who: UUID) -> None:
         """A contact, or who has an address, wants nothing more: what is claimed for it is asked again at the gate."""
         self._departures.stop(who)
+
+    def left(self, name: str) -> tuple[str, ledger.Hold, str] | None:
+        """How it stands, for who takes it over now that its calls have ended; `name`: the hand-over's. None where it was never held."""
+        told = packed(self.limits.handing(name, self._departures.pace, self.account, self._now))
+        return (self.part, self._hold, told) if self._hold is not None else None
 
     # --- its life --------------------------------------------------------------------------------------------------------------------
 
@@ -134,7 +151,8 @@ class Lane:
             self._departures.close()
             while self._calls or self._over:
                 await self._turn(claiming=False)
-                await self._rest()
+                if self._calls and not self._over:
+                    await self._rest()
             await self._saying.end()
         finally:
             departing.cancel()
@@ -146,6 +164,7 @@ class Lane:
         """Records, claims, commits; then lets go, then publishes."""
         assert self._hold is not None
         self.wake.clear()
+        self._hurry.clear()
         self._look_again()
         claiming = claiming and self._may_claim()
         if not self._over and not (claiming and (self._unknown or self._all_unknown or not self._lines.idle)) and not self._due():
@@ -189,6 +208,8 @@ class Lane:
         owed = {one.message_id for one in taken if one.owed}
         self._departures.add([replace(one, owed=True) if one.message_id in owed else one for one in claimed], asked_at)
         self._observe(over, [*stopped, *held])
+        self._took = self._now - asked_at
+        self._departures.turned(self._took)
         await self._saying.say(said)
 
     def _due(self) -> bool:
@@ -206,7 +227,7 @@ class Lane:
             if asked is None:
                 self._lines.only({one.number for one in lines})
         room = self._room()
-        ahead = self._departures.pace.ahead(self._now, HORIZON)
+        ahead = self._departures.pace.ahead(self._now, self._departures.horizon)
         await picking.read(connection, self._lines, min(room, ahead))
         found: list[Waiting] = []
         for purpose in (Purpose.REPLY,) if self._hasty else reversed(Purpose):
@@ -217,7 +238,7 @@ class Lane:
 
     def _may_claim(self) -> bool:
         """A lane whose bind is not there, or from which nothing may leave soon, claims nothing: its messages wait, and no attempt is spent."""
-        soon = self._departures.pace.at(1, self._now) <= self._now + HORIZON
+        soon = self._departures.pace.at(1, self._now) <= self._now + self._departures.horizon
         return soon and self.clients.binds.ready(self.account) and self._room() > 0
 
     def _room(self) -> int:
@@ -287,8 +308,9 @@ class Lane:
             if self._departures.said_stop(one, left):
                 self._stay(one)
                 return
-        left = self._departures.pace.begun(one.units, left, self._now)
-        CONNECTED.set(lambda: self._departures.pace.begun(one.units, left, self._now + ACCEPTED))
+        leaving = Leaving(self._departures.pace, one.units, left)
+        self._leaves(leaving)
+        CONNECTED.set(lambda: self._leaves(leaving, ACCEPTED))
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
         self._answered(outcome, called_at)
@@ -296,6 +318,11 @@ class Lane:
         if outcome.kind == "accepted" and one.started_at is not None:
             self.context.metrics.end_to_end_seconds.labels(one.purpose.value).observe((ended_at - one.started_at).total_seconds())
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, done, outcome, called_at, ended_at, one.gate))
+
+    def _leaves(self, leaving: Leaving, later: float = 0.0) -> None:
+        """The call is written now, or by the end of the loop's round, which may be a while: the loop writes what was written when it is through with the rest."""
+        leaving.noted(self._now + later)
+        asyncio.get_running_loop().call_soon(lambda: leaving.noted(self._now + later))
 
     def _end(self, one: Claimed, call: Finished) -> None:
         self._over.append((call, one))
@@ -340,15 +367,17 @@ class Lane:
     async def _rest(self) -> None:
         """Until there is something to do: a call ended, something was queued, little is left to leave, the pace allows more, or it is time to look."""
         self.moved_at = now = self._now
-        ahead = self._departures.pace.at(1, now) - now - HORIZON / 2  # half a horizon early: what leaves next is claimed by then
+        ahead = self._departures.pace.at(1, now) - now - self._departures.horizon / 2  # half a horizon early: what leaves next is claimed by then
         if wait := ahead > 0 and not self._lines.idle:
             cause = "provider" if self._departures.pace.paused_until > now else "rate"
             self.context.metrics.throttle_seconds.labels(self.account.name, cause).inc(min(ahead, IDLE))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(IDLE, ahead) if wait else IDLE):
                 await self.wake.wait()
-        if self._calls and not self._urgent:
-            await asyncio.sleep(GATHER)
+        if self._calls:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(LONGEST_GATHER, max(GATHER, self._took))):
+                    await self._hurry.wait()
 
     # --- taking over ---------------------------------------------------------------------------------------------------------------
 
@@ -357,7 +386,8 @@ class Lane:
         now = self.context.clock()
         await self._saying.silence()
         async with self.context.pool.acquire() as connection, connection.transaction():
-            found, pending, wishes, broken = await ledger.standing(connection, self.part)
+            found, pending, wishes, broken, left = await ledger.standing(connection, self.part)
+            handed = unpacked(left[0], self._now - left[1]) if left else None
             mine = self._hold is not None and found.fence == self._hold.fence
             hold = ledger.Hold(found.fence if mine else found.fence + 1, found.turn + 1)
             if not mine:
@@ -375,13 +405,12 @@ class Lane:
         self._hold, self._lines = hold, Lines()
         self._lines.known(lines)
         if not mine:
-            self._departures.pace = self.limits.pace(
-                wished, self.part, self._now, [(at - (now.timestamp() - self._now), units, to, first) for at, units, to, first in sent]
-            )
+            lately = [(at - (now.timestamp() - self._now), units, to, first) for at, units, to, first in sent]
+            self._departures.pace = self.limits.pace(wished, self._now, lately, handed)
             self._wishes = Wishes()
         self._heed(wishes)
         self._whole_at = self._now + WHOLE
-        log.info("lane taken", lane=self.part, fence=hold.fence, doubtful=len(changes))
+        log.info("lane taken", lane=self.part, fence=hold.fence, doubtful=len(changes), handed_over=handed is not None)
         await self._saying.say(said)
 
     def _abandon(self) -> None:

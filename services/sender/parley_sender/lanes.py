@@ -6,26 +6,26 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
 
 from parley import database
 from parley.service import Context
-from parley_sender import standing
+from parley_sender import ledger, presence, standing
 from parley_sender.call import calls
 from parley_sender.lane import Lane
 from parley_sender.law import Law
 from parley_sender.ledger import Fenced
 from parley_sender.limits import Limits, parts, together
-from parley_sender.presence import Connected, announce, look
+from parley_sender.presence import Connected
 from parley_sender.spread import Spread
 
 log = structlog.get_logger()
 
-LOOK = 1.0
-"""Seconds between two looks at lanes that somebody else drives."""
+LOOK = 0.25
+"""Seconds between two looks at who drives what: for so long at most nobody sees that another died. (What ends in order is told at once.)"""
 ALIVE = 5.0
 """Seconds within which the connection that holds the locks must answer. One that died without a word (a firewall forgot it, a machine fell) has freed
 them at the other end, where somebody else drives the lanes by now; and one that is asked each second is not forgotten."""
@@ -52,6 +52,8 @@ class Lanes:
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told at each answer of the connection that holds the locks."""
     _answered_at: float = 0.0
+    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    """A lane ended here, another replica freed one or goes, or this one shall."""
 
     def unready(self) -> str | None:
         """Nothing leaves, though this worker lives: the connection for locks gives no answer, or a lane that is driven here ends no turn."""
@@ -68,28 +70,37 @@ class Lanes:
             accounts, limits = self.context.config.accounts, Limits(self.context.config)
             self._lanes = {part: Lane(one, part, self.context, clients, self.law, limits) for one in accounts.values() for part in parts(one)}
             self._groups = together(accounts)
-            while not stopping.is_set():
-                try:
-                    await self._hold(stopping)
-                except AWAY as error:
-                    log.warning("lanes wait for PostgreSQL", cause=f"{type(error).__name__}: {error}")
-                await _either(stopping, AGAIN)
+            told = asyncio.create_task(stopping.wait())
+            told.add_done_callback(lambda _: self._stirred.set())
+            try:
+                while not stopping.is_set():
+                    try:
+                        await self._hold(stopping)
+                    except AWAY as error:
+                        log.warning("lanes wait for PostgreSQL", cause=f"{type(error).__name__}: {error}")
+                    await _either(stopping, AGAIN)
+            finally:
+                told.cancel()
 
     async def _hold(self, stopping: asyncio.Event) -> None:
-        """One connection's time: takes the locks that are free, drives their lanes, and ends with the connection or at the stop."""
+        """One connection's time: takes the locks that are free, drives their lanes, and ends with the connection or, when all is left to others, at the stop."""
         connection = await database.single(self.context.settings.database.get_secret_value(), "sender")
         lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
+        connection.add_termination_listener(lambda _: self._gone(lost))
         try:
             await connection.add_listener(standing.CHANNEL, self._told)
             await connection.add_listener(standing.STOPS, self._stopped)
+            await connection.add_listener(presence.CHANNEL, lambda *_: self._stirred.set())
             for lane in self._lanes.values():
                 lane.stirred(None)  # what was told while nobody listened
-            await announce(connection)
+            await presence.announce(connection)
             seen = Spread()
             while not stopping.is_set() and not lost.is_set():
+                self._stirred.clear()
                 await self._look(connection, seen, stopping, lost)
-                await _either(stopping, LOOK)
+                await _either(self._stirred, LOOK)
+            if not lost.is_set():
+                await self._leave(connection, lost)
         finally:
             lost.set()
             self._wake(self._lanes)
@@ -102,41 +113,71 @@ class Lanes:
 
     async def _look(self, connection: Connected, seen: Spread, stopping: asyncio.Event, lost: asyncio.Event) -> None:
         """Asks who is there, which tells as well that the connection lives; takes what is ours to take, ends what is others', frees what has ended."""
-        groups = {one[0]: one for one in self._groups}
-        replicas, free = await look(connection, list(groups), ALIVE)
-        self._answered_at = now = asyncio.get_running_loop().time()
+        await self._free_ended(connection)
+        replicas, free = await self._ask(connection)
+        groups, now = {one[0]: one for one in self._groups}, self._answered_at
+        takes = seen.takes(list(groups), [one for one in self._driven if one in groups], replicas, free, now)
+        await self._take(connection, [groups[name] for name in takes], stopping, lost)
+        mine = [one for one in self._driven if one in groups and one not in self._given]
+        self._give([part for name in seen.gives(list(groups), mine, now) for part in groups[name]])
+
+    async def _ask(self, connection: Connected) -> tuple[frozenset[int], set[str]]:
+        """Who is there, and what is free."""
+        found = await presence.look(connection, [one[0] for one in self._groups], ALIVE)
+        self._answered_at = asyncio.get_running_loop().time()
         async with self._answered:
             self._answered.notify_all()
-        for name in seen.takes(list(groups), [one for one in self._driven if one in groups], replicas, free, now):
-            await self._take(connection, groups[name], stopping, lost)
-        mine = [one for one in self._driven if one in groups and one not in self._given]
-        for name in seen.gives(list(groups), mine, now):
-            log.info("lane left to another replica", lane=name, replicas=replicas)
-            self._given |= set(groups[name])
-            self._wake(groups[name])
-        for name in [one for one in groups if one in self._given and all(self._driven[part].done() for part in groups[one])]:
-            await self._free(connection, groups[name])
+        return found
 
-    async def _free(self, connection: Connected, group: Sequence[str]) -> None:
-        """Frees the locks of lanes that have ended here."""
-        for name in group:
-            await self._lanes[name].clients.binds.leave(name)
-            await connection.execute("SELECT pg_advisory_unlock(hashtextextended('parley.lane:' || $1, 0))", name)
-            del self._driven[name]
-        self._given -= set(group)
+    async def _leave(self, connection: Connected, lost: asyncio.Event) -> None:
+        """Leaves every lane to the others, each as soon as its calls have ended."""
+        await presence.withdraw(connection)
+        self._give([name for name in self._driven if name not in self._given])
+        while self._driven and not lost.is_set():
+            self._stirred.clear()
+            await self._free_ended(connection)
+            await self._ask(connection)
+            await _either(self._stirred, LOOK)
 
-    async def _take(self, connection: Connected, group: Sequence[str], stopping: asyncio.Event, lost: asyncio.Event) -> None:
-        """Drives the lanes of a group if all of its locks are to be had; of some that are had only, none is kept."""
-        for place, name in enumerate(group):
-            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('parley.lane:' || $1, 0))", name):
-                for had in group[:place]:
-                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended('parley.lane:' || $1, 0))", had)
-                for one in group:
-                    await self._lanes[one].clients.binds.leave(one)
-                return
-        for name in group:
+    def _give(self, names: Sequence[str]) -> None:
+        """Lets lanes end here."""
+        if names:
+            log.info("lanes left to other replicas", lanes=names)
+        self._given |= set(names)
+        self._wake(names)
+
+    async def _free_ended(self, connection: Connected) -> None:
+        """Frees the locks of lanes that have ended here, with what whoever takes them must know. Those of a group end together."""
+        ended = [group for group in self._groups if group[0] in self._given and all(self._driven[part].done() for part in group)]
+        if not ended:
+            return
+        named = [(self._lanes[part], name) for group in ended for name in [uuid4().hex] for part in group]
+        await ledger.leave(connection, [left for lane, name in named if (left := lane.left(name)) is not None])
+        parts = [lane.part for lane, _ in named]
+        for part in parts:
+            await self._lanes[part].clients.binds.leave(part)
+            del self._driven[part]
+        self._given -= set(parts)
+        await presence.free(connection, parts)
+
+    async def _take(self, connection: Connected, groups: Sequence[Sequence[str]], stopping: asyncio.Event, lost: asyncio.Event) -> None:
+        """Drives the lanes of each group of which all locks are to be had."""
+        if not groups:
+            return
+        had = await presence.take(connection, [name for group in groups for name in group])
+        whole = [group for group in groups if had.issuperset(group)]
+        await self._refuse(connection, [group for group in groups if not had.issuperset(group)], had)
+        for name in [name for group in whole for name in group]:
             self._lanes[name].moved_at = self._answered_at
             self._driven[name] = asyncio.create_task(self._drive(self._lanes[name], stopping, lost))
+            self._driven[name].add_done_callback(lambda _: self._stirred.set())
+
+    async def _refuse(self, connection: Connected, groups: Sequence[Sequence[str]], had: set[str]) -> None:
+        """Others have lanes of these groups."""
+        if groups:
+            await presence.free(connection, [name for group in groups for name in group if name in had], tell=False)
+        for name in [name for group in groups for name in group]:
+            await self._lanes[name].clients.binds.leave(name)
 
     async def _drive(self, lane: Lane, stopping: asyncio.Event, lost: asyncio.Event) -> None:
         """Drives a lane as long as its lock is ours; a fault of the database is waited out. Never raises."""
@@ -173,10 +214,14 @@ class Lanes:
             for name in self._driven:
                 self._lanes[name].stopped(who)
 
+    def _gone(self, lost: asyncio.Event) -> None:
+        lost.set()
+        self._stirred.set()
+
     def _wake(self, names: Iterable[str]) -> None:
         for name in names:
             if name in self._lanes:
-                self._lanes[name].wake.set()
+                self._lanes[name].rouse()
 
 
 async def _either(stopping: asyncio.Event, seconds: float) -> None:

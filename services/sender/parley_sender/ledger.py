@@ -86,13 +86,15 @@ class Changed:
     currency: str | None = None
 
 
+Left = tuple[str, float]
+"""What was said of a lane that was left to others, and how many seconds ago."""
 Ended = tuple[list[Changed], list[Chain]]
 """What changed, and the chains whose next message may come to stand in line."""
 
 
-async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes, datetime | None]:
-    """The lane's row, locked: whose it was, the events of its last turn, what people set, until when its circuit is open. It is made when there is none,
-    set as other parts of its account are."""
+async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wishes, datetime | None, Left | None]:
+    """The lane's row, locked: whose it was, the events of its last turn, what people set, until when its circuit is open, how it was left to whoever takes it.
+    It is made when there is none, set as other parts of its account are."""
     await connection.execute(
         """INSERT INTO lanes (lane, paused_by, paused_at, rate)
            SELECT $1, other.paused_by, other.paused_at, other.rate FROM (SELECT) AS new LEFT JOIN LATERAL (
@@ -100,9 +102,23 @@ async def standing(connection: Connection, part: str) -> tuple[Hold, bytes, Wish
            ON CONFLICT DO NOTHING""",
         part,
     )  # fmt: skip
-    row = await connection.fetchrow("SELECT fence, turn, pending, paused_by, rate, broken_until FROM lanes WHERE lane = $1 FOR UPDATE", part)
+    row = await connection.fetchrow(
+        """SELECT fence, turn, pending, paused_by, rate, broken_until, CASE WHEN (handed_fence, handed_turn) = (fence, turn) THEN handed END AS handed,
+               extract(epoch FROM clock_timestamp() - handed_at)::float8 AS ago FROM lanes WHERE lane = $1 FOR UPDATE""",
+        part,
+    )  # fmt: skip
     assert row is not None
-    return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row), row["broken_until"]
+    left = (row["handed"], max(0.0, row["ago"])) if row["handed"] is not None else None
+    return Hold(row["fence"], row["turn"]), row["pending"], _wishes(row), row["broken_until"], left
+
+
+async def leave(connection: asyncpg.Connection[asyncpg.Record], left: Sequence[tuple[str, Hold, str]]) -> None:
+    """Notes how parts stand that are left to other replicas, as long as they are where their hold says."""
+    await connection.execute(
+        """UPDATE lanes SET handed = told::jsonb, handed_at = clock_timestamp(), handed_fence = fence, handed_turn = turn
+           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS new (part, had, at, told) WHERE lane = part AND fence = had AND turn = at""",
+        *zip(*((part, hold.fence, hold.turn, told) for part, hold, told in left), strict=True),
+    )  # fmt: skip
 
 
 async def keep(connection: Connection, part: str, hold: Hold) -> Wishes:

@@ -10,6 +10,7 @@ from parley.channels.shape import Account
 from parley.config import Config, Limit, per, per_second
 from parley.database import Connection
 from parley_sender import facts
+from parley_sender.handover import Handed
 from parley_sender.pace import Bucket, Pace, Pairs, Recipients
 
 DAY = timedelta(days=1)
@@ -24,9 +25,12 @@ class Limits:
     config: Config
     _buckets: dict[str, Bucket] = field(default_factory=dict)
     _recipients: dict[str, Recipients] = field(default_factory=dict)
+    _resumed: dict[str, str] = field(default_factory=dict)
+    """By which hand-over a shared bucket came here last: the first of its lanes brings it."""
 
-    def pace(self, account: Account, part: str, now: float, sent: Iterable[Sent] = ()) -> Pace:
-        """The pace of a lane that was just taken over: empty buckets, but for what is known to have been `sent` within windows of more than a second."""
+    def pace(self, account: Account, now: float, sent: Iterable[Sent] = (), handed: Handed | None = None) -> Pace:
+        """The pace of a lane that was just taken over: as it was `handed` over; else with empty buckets, but for what is known to have been `sent` within windows
+        of more than a second."""
         lately = list(sent)
         shares = account.shares
         own = Bucket.empty(
@@ -38,12 +42,30 @@ class Limits:
         )
         limits = {name: self.config.limits[name] for name in account.limits}
         for name, limit in limits.items():
-            self._begin(name, limit, now, lately)
-        return Pace(
+            if handed is None or not self._resume(name, limit, handed):
+                self._begin(name, limit, now, lately)
+        pace = Pace(
             own,
             [self._buckets[name] for name, limit in limits.items() if limit.recipients is None],
             next((self._recipients[name] for name, limit in limits.items() if limit.recipients is not None), None),
             Pairs(*account.pair) if account.pair is not None else None,
+        )
+        if handed is not None:
+            if handed.own is not None and own.window <= 1:
+                own.resume(handed.own, handed.at)
+            pace.pause(handed.at + handed.paused)
+        return pace
+
+    def handing(self, name: str, pace: Pace, account: Account, now: float) -> Handed:
+        """How a lane stands here, for who takes it over; `name`: what the lanes that are handed over together have in common. Of windows of more than a second
+        the ledger tells."""
+        shared = {one: self._buckets[one] for one in account.limits if one in self._buckets}
+        return Handed(
+            name,
+            now,
+            pace.own.state(now) if pace.own.window <= 1 else None,
+            {one: bucket.state(now) for one, bucket in shared.items() if bucket.window <= 1},
+            max(0.0, pace.paused_until - now),
         )
 
     def set(self, pace: Pace, account: Account, rate: str | None, now: float) -> None:
@@ -59,6 +81,15 @@ class Limits:
         if longest <= timedelta(seconds=1):
             return []
         return [(at.timestamp(), units, to, first) for at, units, to, first in await facts.sent_lately(connection, account.name, now - longest)]
+
+    def _resume(self, name: str, limit: Limit, handed: Handed) -> bool:
+        """Goes on with a shared bucket where the last holder of its lanes left it; not again for each of them."""
+        if name not in handed.shared or limit.per > 1:
+            return False
+        if self._resumed.get(name) != handed.name:
+            self._resumed[name] = handed.name
+            self._buckets.setdefault(name, Bucket(limit.rate, limit.burst, limit.per)).resume(handed.shared[name], handed.at)
+        return True
 
     def _begin(self, name: str, limit: Limit, now: float, sent: Sequence[Sent]) -> None:
         """A shared bucket holds what all its lanes sent, and is emptied at each takeover of one of them."""

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-GUARD = 0.015
+GUARD = 0.008
 """Seconds by which a window is longer here than at the provider: of two calls on their way the first may take longer than the second."""
 CATCH_UP = 0.25
 """Seconds of a standstill that are made up for afterwards: a turn that took long, a loop that woke late. The window holds all the same."""
@@ -26,6 +26,19 @@ LIVELY = 10.0
 """Seconds after a reply for which a lane is kept even: who waits for an answer comes at any moment."""
 PAUSE = 1.0
 """Seconds of a pause for which the provider named no time."""
+NOTICED = 0.002
+"""Seconds after which something that was let go counts as late: its bytes leave only now."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A bucket as one process leaves it to the next: every time in seconds from the moment at which it was left."""
+
+    sent: Sequence[tuple[float, int]]
+    full: float
+    fresh: float
+    share: float
+    shared: float
 
 
 @dataclass(slots=True)
@@ -56,6 +69,21 @@ class Bucket:
         for at, units in sent if window > 1 else [(now, one.most)]:
             one.note(at, units)
         return one
+
+    def state(self, now: float) -> State:
+        """As another process may go on with it. What left is said to have left up to a millisecond later."""
+        self._room_at(1, now)
+        sent: dict[float, int] = {}
+        for at, units in self._sent:
+            ago = math.ceil((at - now) * 1000) / 1000
+            sent[ago] = sent.get(ago, 0) + units
+        return State(list(sent.items()), self.full_at - now, self.fresh_at - now, self.share, self.share_at - now)
+
+    def resume(self, state: State, at: float) -> None:
+        """Goes on where another process left it `at` that time by this one's clock."""
+        self._sent, self._held = deque((at + ago, units) for ago, units in state.sent), sum(units for _, units in state.sent)
+        self.full_at, self.fresh_at, self.share, self.share_at = at + state.full, at + state.fresh, state.share, at + state.shared
+        self.roomed_at = -math.inf
 
     @property
     def most(self) -> int:
@@ -226,7 +254,7 @@ class Pace:
     def begun(self, units: int, left: float, now: float) -> float:
         """What left at `left` by the book leaves now in truth: its process stood still or was frozen in between, or a connection had to be made first. The provider
         counts it from now on. Gives the time by which it is known from now on."""
-        if now <= left + GUARD / 3:
+        if now <= left + NOTICED:
             return left
         for one in (self.own, *self.shared):
             one.later(units, left, now)
@@ -252,3 +280,16 @@ class Pace:
     def pause(self, until: float) -> None:
         """A pause that says nothing about the rate."""
         self.paused_until = max(self.paused_until, until)
+
+
+@dataclass(slots=True)
+class Leaving:
+    """One message on its way out of the process: the buckets know it by the last moment at which its bytes had not left for sure."""
+
+    pace: Pace
+    units: int
+    left: float
+
+    def noted(self, now: float) -> None:
+        """Its bytes leave now, at the latest."""
+        self.left = self.pace.begun(self.units, self.left, now)
