@@ -10,7 +10,7 @@ from parley.contracts import Channel, ConsentState, Content, MessageRequested, P
 from parley.twin.ledger import Request
 from tests.conftest import until
 from tests.governed import night
-from tests.governed.audit import Delivery, Seen, fullest, judge
+from tests.governed.audit import Delivery, Seen, fullest, judge, possible
 from tests.governed.lanes import LANES, Lane
 from tests.governed.outcome import judged
 from tests.governed.playing import Plan, play
@@ -93,7 +93,7 @@ def test_fullest_window():
 
 
 def test_spans_of_a_lane():
-    """A lane counts from the empty second after a takeover until its holder goes down; a holder that was frozen has it again."""
+    """A lane counts from the empty second after a holder that was struck until its own is; one that was frozen has it again."""
     events = [
         Event(10, "taken", "a", "sms"), Event(20, "down", "a"), Event(22, "taken", "b", "sms"), Event(25, "down", "a"), Event(30, "down", "b"),
         Event(33, "up", "b"), Event(40, "taken", "a", "other"), Event(50, "down", "postgres"),
@@ -101,6 +101,21 @@ def test_spans_of_a_lane():
 
     assert [(11.1, 20), (23.1, 30), (34.1, 50)] == held("sms", events, 0, 100)
     assert [(12, 20), (23.1, 30), (34.1, 45)] == held("sms", events, 12, 45)
+
+
+def test_a_lane_that_is_left_in_order_counts_without_a_gap():
+    """However long it takes until another drives it: that is ours."""
+    events = [Event(10, "taken", "a", "sms"), Event(20, "taken", "b", "sms"), Event(30, "down", "a"), Event(40, "down", "b")]
+
+    assert [(11.1, 40)] == held("sms", events, 0, 100)
+
+
+def test_what_texts_of_several_units_allow():
+    """Of ten units a second threes leave one unused, fives none; what fills a hole does so only where it stands."""
+    assert (1.0, 1.0) == (possible([1] * 100, 10), possible([5] * 100, 10))
+    assert 0.9 == possible([3] * 300, 10)
+    assert (1.0, 0.8) == (possible([3, 3, 1, 3] * 100, 10), round(possible([3, 1] * 300, 10), 2))
+    assert 0.8 <= possible([1, 2, 3] * 100, 10)
 
 
 def test_judge_sees_every_offence():

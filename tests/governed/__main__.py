@@ -30,7 +30,7 @@ def main() -> int:
     lanes = (*LANES, *CAMPAIGN_LANES)
     plan = Plan(
         given.seed, given.seconds, lanes, made(given.seed, LANES, CAMPAIGN_LANES, given.seconds),
-        strikes(given.seed, given.seconds, given.every) if given.strikes else (), episodes(given.seconds), given.ahead,
+        strikes(given.seed, given.seconds, given.every) if given.strikes else (), episodes(given.seconds), given.ahead, together=True,
     )  # fmt: skip
     load = os.getloadavg()[0]
     try:

@@ -13,7 +13,8 @@ from tests.governed.lanes import Lane
 from tests.governed.spans import Span
 
 WORTH = 0.97
-"""Of a lane's rate, what must leave while it is held, has a backlog and is not paused by its provider."""
+"""Of a lane's rate, what must leave while it is held, has a backlog and is not paused by its provider; where texts are of several units, of what a strict
+second allows for them in their order."""
 IN_THE_AIR = 0.25
 """Seconds within which a call that had begun when a STOP was recorded is at the provider's door: nobody can call it back."""
 DAY = 86_400.0
@@ -46,7 +47,7 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Paced:
     """What a lane (or what several share) sent: its fullest window, by how many units that passes the rate, and of its rate what left in the time that
-    counts, and in all of the time."""
+    counts, and in all of the time. `possible`: the most of it that its messages allow."""
 
     name: str
     rate: float
@@ -56,6 +57,12 @@ class Paced:
     net: float | None
     gross: float
     seconds: float
+    possible: float = 1.0
+
+    @property
+    def use(self) -> float | None:
+        """Of what was possible."""
+        return None if self.net is None else self.net / self.possible
 
 
 @dataclass
@@ -86,8 +93,24 @@ def paced(name: str, rate: float, window: float, arrivals: Sequence[tuple[float,
     all_of_it = sum(units for at, units in arrivals if whole[0] <= at < whole[1])
     return Paced(
         name, rate, sum(units for _, units in arrivals), top, max(0, top - most), used / (rate * time) if time else None,
-        all_of_it / (rate * (whole[1] - whole[0])), time,
+        all_of_it / (rate * (whole[1] - whole[0])), time, possible([units for _, units in arrivals], most),
     )  # fmt: skip
+
+
+def possible(units: Iterable[int], most: int) -> float:
+    """The share of a rate of `most` units in any window that messages of so many units use at best, in their order: one that does not fit in waits for the next."""
+    sent: deque[tuple[float, int]] = deque()
+    now, held, whole, since = 0.0, 0, 0, 0
+    for one in units:
+        while sent and held + one > most:
+            at, gone = sent.popleft()
+            if at + 1 > now:
+                now, whole, since = at + 1, whole + since, 0
+            held -= gone
+        sent.append((now, one))
+        held += one
+        since += one
+    return min(1.0, whole / (most * now)) if now else 1.0
 
 
 def fullest(arrivals: Iterable[tuple[float, int]], window: float) -> int:

@@ -32,8 +32,8 @@ class Outcome:
         for lane in self.lanes:
             if lane.over > 1:
                 yield f"too fast: {lane.name} had {lane.fullest} units in a window that allows {lane.fullest - lane.over}"
-            if lane.net is not None and lane.net < WORTH:
-                yield f"too slow: {lane.name} used {lane.net:.3f} of its rate over {lane.seconds:.0f} s"
+            if lane.use is not None and lane.use < WORTH:
+                yield f"too slow: {lane.name} used {lane.net:.3f} of its rate over {lane.seconds:.0f} s, {lane.use:.3f} of what its texts allow"
         yield from (f"short of work: {one}" for one in self.aftermath.short)
         yield from (f"logged: {one}" for one in self.aftermath.errors)
 
@@ -48,19 +48,19 @@ class Outcome:
         for _, kind in self.aftermath.struck:
             strikes[kind] = strikes.get(kind, 0) + 1
         told = {name: getattr(verdict, name) for name in ("messages", "unknown", "stopped", "in_the_air", "capped")}
-        nets = [one.net for one in self.lanes if one.net is not None]
+        uses = [one.use for one in self.lanes if one.use is not None]
         return {
-            "good": self.good, **told, **counts, "over_rate": max((one.over for one in self.lanes), default=0), "least_use": round(min(nets, default=0.0), 4),
+            "good": self.good, **told, **counts, "over_rate": max((one.over for one in self.lanes), default=0), "least_use": round(min(uses, default=0.0), 4),
             "strikes": strikes, "takeovers": sum(one.what == "taken" for one in self.aftermath.events),
-"lanes": {one.name: _rounded(asdict(one)) for one in self.lanes},
+            "lanes": {one.name: _rounded(asdict(one)) for one in self.lanes},
         }  # fmt: skip
 
     def in_words(self) -> str:
         figures = self.as_json()
         head = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items() if name != "lanes")
-        rows = [f"{'lane':<14}{'rate':>8}{'units':>8}{'over':>6}{'use':>8}{'gross':>8}{'held':>7}"]
+        rows = [f"{'lane':<14}{'rate':>8}{'units':>8}{'over':>6}{'use':>8}{'possible':>10}{'gross':>8}{'held':>7}"]
         rows += [
-            f"{one.name:<14}{one.rate:>8.1f}{one.units:>8}{one.over:>6}{one.net or 0.0:>8.3f}{one.gross:>8.3f}{one.seconds:>7.0f}"
+            f"{one.name:<14}{one.rate:>8.1f}{one.units:>8}{one.over:>6}{one.net or 0.0:>8.3f}{one.possible:>10.3f}{one.gross:>8.3f}{one.seconds:>7.0f}"
             for one in self.lanes
         ]
         faults = list(self.faults)

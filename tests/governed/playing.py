@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from parley.demo.witness import Tail
 from parley.local import Places, Stack, StackError, free_port
 from parley.settings import Settings
 from parley.twin.ledger import Request
+from parley_sender.spread import STEADY
 from tests.governed import lanes as lanes_
 from tests.governed.audit import Delivery, Seen
 from tests.governed.lanes import Lane
@@ -40,6 +42,8 @@ QUIET = {"receipts": False, "latency_ms": 30, "latency_p99_ms": 120}
 """The provider, all the time: answers take long enough that whoever is killed has calls under way. Receipts would go to nobody."""
 THROTTLED = 8.0
 """Messages a second that the moody provider takes in an episode."""
+SHARED_WITHIN = 3.0
+"""Seconds after which the first replica has left lanes to the one that came later."""
 STARTS = 5
 REFEREE, PLAYERS = -12, -6
 """Niceness: the referee's clock goes before the players, and with `ahead` the players before everybody else on the machine."""
@@ -59,6 +63,8 @@ class Plan:
     episodes: Sequence[tuple[float, float]] = ()
     ahead: bool = False
     """Whether it goes before whatever else runs on the machine."""
+    together: bool = False
+    """Whether it begins when the replicas share the lanes; else the first one has them all."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Run:
 
     # --- traffic -------------------------------------------------------------------------------------------------------------------
 
-    async def fill(self, traffic: Traffic) -> None:
+    async def fill(self, traffic: Traffic, together: bool) -> None:
         """Puts consents and backlogs on the bus, and waits until the sender has them; meanwhile the lanes are paused."""
         now = datetime.now(UTC)
         await self._pause("'governed'")
@@ -110,6 +116,9 @@ class Run:
         async with asyncio.timeout(FILLED_WITHIN):
             while await self.ask("SELECT count(*) FROM sender.deliveries") < len(traffic.backlog):
                 await asyncio.sleep(0.5)
+        await self._tended()
+        if together:
+            await self._come_together()
         await self._pause("NULL")
 
     async def _pause(self, by: str) -> None:
@@ -127,10 +136,34 @@ class Run:
         now = datetime.now(UTC)
         due = [(at, _enveloped(one, lanes_.TENANT)) for at, one in traffic.replies]
         due += [(stop.at, _enveloped(refusal(stop, now), lanes_.TENANT)) for stop in traffic.stops]
-        for at, record in sorted(due, key=lambda one: one[0]):
-            if (wait := self.began + at - time.time()) > 0:
+        due.sort(key=lambda one: one[0])
+        while due:
+            if (wait := self.began + due[0][0] - time.time()) > 0:
                 await asyncio.sleep(wait)
-            await self._publish([record])
+            count = bisect_right(due, time.time() - self.began, key=lambda one: one[0])
+            await self._publish([record for _, record in due[:count]])
+            del due[:count]
+
+    async def _tended(self) -> None:
+        """The tables as PostgreSQL would have tended them by itself in the time in which so much comes: here it came at one stroke."""
+        connection = await asyncpg.connect(self.settings.database.get_secret_value())
+        try:
+            for row in await connection.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'sender'::regnamespace AND relkind = 'r'"):
+                await connection.execute(f'VACUUM (ANALYZE) sender."{row["relname"]}"')
+        finally:
+            await connection.close()
+
+    async def _come_together(self) -> None:
+        """Waits until the replicas share the lanes, as they do when nobody came or went for a while."""
+        if (wait := max(self._ready()) + STEADY + SHARED_WITHIN - time.time()) > 0:
+            self.say(f"replicas share the lanes within {wait:.0f} s")
+            await asyncio.sleep(wait)
+
+    def _ready(self) -> list[float]:
+        return [
+            datetime.fromisoformat(line["timestamp"]).timestamp()
+            for child in self.replicas.values() for line in _log(child.log) if line.get("event") == "ready"
+        ]  # fmt: skip
 
     async def _publish(self, records: Sequence[Record]) -> None:
         for first in range(0, len(records), CHUNK):
@@ -154,7 +187,8 @@ class Run:
             name = EVERYBODY if one.kind == "postgres" else self._holder()
             self.say(f"{one.at:6.1f} s  {one.kind} of {name}, away for {one.away:.1f} s")
             self.struck.append((time.time(), one.kind))
-            self._note("down", name)
+            if one.kind != "restart":  # in order: what it costs is ours
+                self._note("down", name)
             await self._carry_out(one, name)
 
     async def _carry_out(self, one: Strike, name: str) -> None:
@@ -212,13 +246,14 @@ async def play(plan: Plan, data: Path, say: Say, servers: Settings | None = None
     """One run over the data folder, with servers of its own where none are given (those of others are not struck)."""
     async with _running(plan, data, say, servers) as run:
         say(f"filling {len(plan.traffic.backlog)} messages")
-        await run.fill(plan.traffic)
+        await run.fill(plan.traffic, plan.together)
         run.began = time.time()
         moody = [lane.name for lane in plan.lanes if lane.moody]
         strikes = [one for one in plan.strikes if servers is None or one.kind != "postgres"]
         say("everything stands in line")
-        await asyncio.gather(run.talk(plan.traffic), run.strike(strikes), run.throttle(moody, plan.episodes), asyncio.sleep(plan.seconds))
-        short = await _short(run, plan.lanes)
+        *_, short = await asyncio.gather(
+            run.talk(plan.traffic), run.strike(strikes), run.throttle(moody, plan.episodes), _short(run, plan.lanes, plan.seconds)
+        )
         await _rest(run)
         return Aftermath(
             await _gathered(run, plan), run.began, [*run.events, *run.takeovers()], run.struck, short,
@@ -297,8 +332,9 @@ async def _again(start: Callable[[], object]) -> None:
         await asyncio.sleep(1)
 
 
-async def _short(run: Run, lanes: Sequence[Lane]) -> list[str]:
-    """Parts with nothing left to send."""
+async def _short(run: Run, lanes: Sequence[Lane], seconds: float) -> list[str]:
+    """Parts with nothing left to send after so many seconds."""
+    await asyncio.sleep(seconds)
     connection = await asyncpg.connect(run.settings.database.get_secret_value())
     try:
         rows = await connection.fetch("SELECT DISTINCT part FROM sender.queue JOIN sender.lines USING (line) WHERE state = 'ready'")

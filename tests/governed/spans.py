@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 EMPTY = 1.1
-"""Seconds after a takeover in which a lane may send nothing: the last holder may have sent all that the second allows. And a moment to claim."""
+"""Seconds after a takeover from a holder that was struck, in which a lane may send nothing: that one may have sent all that the second allows. And a moment to
+claim. Where a replica leaves a lane to another in order, nothing is left out: neither the moment between the two nor the second after it."""
 
 Span = tuple[float, float]
 
@@ -26,18 +27,21 @@ EVERYBODY = "postgres"
 
 
 def held(part: str, events: Iterable[Event], begin: float, end: float) -> list[Span]:
-    """From each takeover's empty second on, until the holder goes down, within `begin` and `end`."""
+    """Until the holder goes down, and again from the empty second on of whoever takes the lane then, or of the holder itself, within `begin` and `end`."""
     found: list[Span] = []
     holder, since = None, None
     for event in sorted(events, key=lambda one: one.at):
         mine = event.part == part if event.what == "taken" else event.replica in (holder, EVERYBODY)
         if not mine:
             continue
-        if since is not None:
-            found.append((since, event.at))
         if event.what == "taken":
             holder = event.replica
-        since = None if event.what == "down" else event.at + EMPTY
+        if event.what == "down" and since is not None:
+            found.append((since, event.at))
+        if event.what == "down":
+            since = None
+        elif since is None:
+            since = event.at + EMPTY
     if since is not None:
         found.append((since, end))
     return within(found, begin, end)
