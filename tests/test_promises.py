@@ -168,6 +168,31 @@ def test_who_was_erased_waits_for_nobody(stage):
     assert {} == stage.state.timers()
 
 
+@pytest.fixture(scope="module")
+def flows(tmp_path_factory):
+    return book(tmp_path_factory.mktemp("flows"), teams=dict.fromkeys(("care", "support"), Promise(HALF)), care=CARE)
+
+
+@given(st.lists(st.sampled_from(["care", "hello", "reply", "resolve", "10m", "29m", "30m", "2h"]), max_size=25))
+def test_overdue_are_those_who_had_no_answer_in_time(flows, history):
+    """Property: whatever the customer and the agent do, in any order and at any time; each conversation once."""
+    stage, asked, ended = Stage(flows), {}, {}
+    for one in history:
+        talk = stage.state.conversation
+        if one[0].isdigit():
+            stage.passes(one)
+        elif one in ("care", "hello"):
+            stage.says(one)
+            if stage.state.waiting:
+                asked.setdefault(stage.state.conversation.id, stage.at)
+        elif talk is not None and talk.waiting:
+            ended.setdefault(talk.id, stage.at)
+            agent(stage, one)
+    late = {talk: at + HALF for talk, at in asked.items() if at + HALF <= min(ended.get(talk, stage.at), stage.at)}
+
+    assert list(late.items()) == [(one.conversation_id, one.at) for one in stage.of(ConversationChanged) if one.change == "overdue"]
+
+
 def test_a_team_that_promises_nothing_is_never_late(tmp_path):
     """No time is waited for."""
     stage = Stage(book(tmp_path, teams={"sales": Promise(HALF)}, care=CARE))
