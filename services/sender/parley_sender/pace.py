@@ -103,10 +103,11 @@ class Bucket:
         """Units leave now, and those that were late are made up for. A standstill, and the rush after it, then come again each window for as long as the lane is
         busy, and whoever comes within the one waits for the other. `even`: they do not, for what the window kept is not made up for: the rate loses it once."""
         speed, kept = self.speed(now), -math.inf
+        fits = 2 * units / self.rate if units > 1 else 0.0  # one of several units waits for its room, which is no standstill
         if even:
             self._room_at(min(units, self.most), now)
-            kept = min(self.roomed_at, now) - max(HOLE, 2 / self.rate)
-        self.full_at = max(self.full_at, now - CATCH_UP, self.fresh_at, kept) + units / speed
+            kept = min(self.roomed_at, now) - max(HOLE, 2 / self.rate, fits)
+        self.full_at = max(self.full_at, now - max(CATCH_UP, fits), self.fresh_at, kept) + units / speed
         self.note(now, units)
 
     def unsaved(self, now: float) -> None:
