@@ -14,6 +14,7 @@ from parley.database import Connection
 from parley.policies import LONGEST_WINDOW
 from parley_sender.gate import Candidate, Consent
 from parley_sender.queue import Line, Waiting
+from parley_sender.standing import READY
 
 Slot = tuple[UUID, str, datetime]
 """Of a person, for a purpose, since when."""
@@ -63,7 +64,7 @@ async def asked(connection: Connection, messages: Sequence[UUID], owner: str) ->
     `owner`: whose account it is: where others send through it, who refuses there is heard by its owner, and means the sender that they see.
     """
     rows = await connection.fetch(
-        """SELECT d.message_id, d.contact_id, d.tenant, d.purpose, d.channel, d.address, d.notice, d.campaign, d.content, d.requested_at, d.expires_at,
+        f"""SELECT d.message_id, d.contact_id, d.tenant, d.purpose, d.channel, d.address, d.notice, d.campaign, d.content, d.requested_at, d.expires_at,
                   d.timezone, d.started_at, d.fallback_after, q.units, q.attempt, q.failures, q.parts_done, q.reserved, q.chain,
                   c.state, c.at, c.at_night, s.reason AS suppressed, w.at AS wrote_at
            FROM queue q JOIN deliveries d USING (message_id)
@@ -80,7 +81,7 @@ async def asked(connection: Connection, messages: Sequence[UUID], owner: str) ->
                SELECT reason FROM suppressions s WHERE (s.address, s.channel) = (d.address, d.channel) AND s.tenant IN ('', d.tenant) AND s.account IN ('', d.lane)
                LIMIT 1) AS s ON true
            LEFT JOIN windows w ON (w.lane, w.address) = (d.lane, d.address)
-           WHERE q.message_id = ANY($1::uuid[]) AND q.state = 'ready' AND d.status = 'queued'
+           WHERE q.message_id = ANY($1::uuid[]) AND q.{READY} AND d.status = 'queued'
            ORDER BY q.contact_id, q.chain FOR UPDATE OF q""",
         messages, owner,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from parley_sender.gate import Drop
 from parley_sender.hearing import Cost
 from parley_sender.outcome import Finished, Next, doubtful
 from parley_sender.receipts import COLUMNS, reason
-from parley_sender.standing import Chain
+from parley_sender.standing import CALLING, READY, Chain
 from parley_sender.status import Told, moved
 
 
@@ -149,8 +149,8 @@ async def claim(connection: Connection, going: Sequence[Asked], gates: Mapping[U
         return []
     ids = [one.candidate.message_id for one in going]
     rows = await connection.fetch(
-        """UPDATE queue SET state = 'calling', attempt = attempt + 1, fence = $2, called_at = $3, reserved = new.reserved
-           FROM unnest($1::uuid[], $4::timestamptz[]) AS new (id, reserved) WHERE message_id = id AND state = 'ready' RETURNING message_id, attempt, line, place""",
+        f"""UPDATE queue SET state = 'calling', attempt = attempt + 1, fence = $2, called_at = $3, reserved = new.reserved
+            FROM unnest($1::uuid[], $4::timestamptz[]) AS new (id, reserved) WHERE message_id = id AND {READY} RETURNING message_id, attempt, line, place""",
         ids, hold.fence, now, [one.candidate.reserved for one in going],
     )  # fmt: skip
     places = {row["message_id"]: row for row in rows}
@@ -214,7 +214,7 @@ async def hold_back(connection: Connection, held: Sequence[tuple[UUID, datetime]
     if held:
         await connection.execute(
             "UPDATE queue SET state = 'timed', due_at = until FROM unnest($1::uuid[], $2::timestamptz[]) AS new (id, until)"
-            " WHERE message_id = id AND state = 'ready'",
+            f" WHERE message_id = id AND {READY}",
             [number for number, _ in held], [until for _, until in held],
         )  # fmt: skip
 
@@ -248,7 +248,7 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
         return [], []
     rows = await connection.fetch(
         f"""SELECT {_qualified()}, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
-                ON message_id = id WHERE queue.state = 'calling' AND queue.fence = $3 AND queue.attempt = tries
+                ON message_id = id WHERE queue.{CALLING} AND queue.fence = $3 AND queue.attempt = tries
             ORDER BY queue.contact_id, chain FOR UPDATE""",
         [call.message_id for call, _ in finished], [call.attempt for call, _ in finished], hold.fence,
     )  # fmt: skip

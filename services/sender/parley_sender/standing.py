@@ -24,6 +24,10 @@ CHANNEL = "parley_lanes"
 """PostgreSQL's notification channel by which lanes learn that there is something to send: the lane's part, and the lines."""
 STOPS = "parley_stops"
 """And the one by which they learn who wants nothing more: contacts, and addresses (`of_address`)."""
+READY = "state NOT IN ('timed', 'behind', 'calling')"
+CALLING = "state NOT IN ('ready', 'timed', 'behind')"
+"""In SQL, the state of rows that are named by their keys. Told by what it is not, for the index of a state holds, until it is vacuumed, every row that ever
+passed it: where the planner took that one to find a hundred rows it read thousands, and compared each with each."""
 LINES = 500
 """Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
 
