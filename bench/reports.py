@@ -1,4 +1,4 @@
-"""Every documented question of the API of figures, asked over HTTP at ten million facts: how long 95 of 100 answers take at most."""
+"""Every documented question of the API of figures, and the pages that show them, asked over HTTP at ten million facts: how long 95 of 100 take."""
 
 from __future__ import annotations
 
@@ -67,13 +67,28 @@ def questions(now: datetime) -> list[Question]:
     ]
 
 
+def pages(now: datetime) -> list[Question]:
+    """The same for pages: which, and of which time. `now`: the end of what was filled."""
+    year = {"from": f"{now - timedelta(days=365):%Y-%m-%d}", "through": f"{now:%Y-%m-%d}"}
+    return [
+        ("page: overview of 30 days", "/", {}),
+        ("page: overview of a year", "/", year),
+        ("page: campaigns of 30 days", "/campaigns", {}),
+        ("page: campaigns of a year, found by a part of their names", "/campaigns", {"q": "campaign-99", **year}),
+        ("page: a campaign, in a year", "/campaigns/campaign-17", year),
+        ("page: channels of a year", "/channels", year),
+        ("page: what did not arrive in a year", "/deliverability", year),
+        ("page: conversations of 30 days", "/conversations", {}),
+    ]
+
+
 async def run(settings: Settings, rounds: int) -> list[Finding]:
     """One service over filled tables, each question again and again."""
     now = datetime.now(UTC).replace(minute=45, second=0, microsecond=0) - timedelta(hours=1)
     async with ground(settings) as here:
         await _fill(here.settings, now)
         async with serving(here) as client:
-            return [await asked(client, *one, rounds) for one in questions(now)]
+            return [await asked(client, *one, rounds) for one in (*questions(now), *pages(now))]
 
 
 async def _fill(settings: Settings, now: datetime) -> None:
@@ -92,7 +107,9 @@ async def serving(here: Ground) -> AsyncIterator[aiohttp.ClientSession]:
     child = Child("analytics", port, here.fleet.logs / "reports.log", (), environment(here, port), "/readyz")
     await child.start()
     try:
-        async with aiohttp.ClientSession(child.url, headers={"authorization": f"Bearer {TOKEN}"}) as client:
+        jar = aiohttp.CookieJar(unsafe=True)  # of an address, not of a name
+        async with aiohttp.ClientSession(child.url, headers={"authorization": f"Bearer {TOKEN}"}, cookie_jar=jar) as client:
+            await client.post("/sign-in", data={"key": TOKEN}, allow_redirects=False)
             yield client
     finally:
         await child.stop()
@@ -113,7 +130,7 @@ async def asked(client: aiohttp.ClientSession, words: str, path: str, parameters
     times: list[float] = []
     for number in range(TIMES * rounds + 2):
         begun = time.perf_counter()
-        async with client.get(f"{path}?{urlencode(parameters)}") as answer:
+        async with client.get(f"{path}?{urlencode(parameters)}", allow_redirects=False) as answer:
             body = await answer.read()
             if answer.status != 200:
                 raise RuntimeError(f"{path}?{urlencode(parameters)} was answered with {answer.status}: {body[:300].decode()}")

@@ -13,11 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parley import database as db
+from parley.metrics import Metrics
 from parley_analytics import query
+from parley_analytics.gauges import CAMPAIGNS, Gauges, recent
+from parley_analytics.keeping import REACH, Keeping
 from parley_analytics.query import DIMENSIONS, Query
 from parley_analytics.rates import COUNTS, RATES
 from parley_analytics.reasons import reasons
 from parley_analytics.reports import report
+from parley_analytics.retention import Rolled
 from parley_analytics.rolling import Rolling, align, fold
 from tests.conftest import created, examples, until
 from tests.counting import QUARTER, Counted, Told, cleared, counted, counters, earned, lost, told
@@ -26,6 +30,8 @@ pytestmark = pytest.mark.stack
 NEW_YORK, SEOUL = ZoneInfo("America/New_York"), ZoneInfo("Asia/Seoul")
 SINCE, UNTIL = datetime(2026, 10, 31, 4, tzinfo=UTC), datetime(2026, 11, 3, 5, tzinfo=UTC)
 """Three days of New York; in the second night the clocks go back, so it has 25 hours."""
+EVER = SINCE - timedelta(days=100)
+"""Before anything was counted."""
 KEYS = {
     "hour": lambda at: (at.date(), at.hour, at.utcoffset()),
     "day": lambda at: at.date(),
@@ -51,20 +57,26 @@ def begins(at: datetime, bucket: str, zone: ZoneInfo) -> datetime:
     return at
 
 
+def wanted(names: dict[str, str], asked: Query) -> bool:
+    """Whether a row of these dimensions is asked for."""
+    filtered = all(names[name] == value for name, value in asked.where)
+    return filtered and asked.search.lower() in names["campaign"].lower() and (names["campaign"] != "" or not asked.campaigns)
+
+
 def naive(rows: list[Counted], asked: Query) -> dict[tuple, Counter]:
     """Groups and buckets, row by row."""
     found = defaultdict(Counter)
     for row in rows:
         names = dict(zip(DIMENSIONS, row.names, strict=True))
-        wanted = all(names[name] == value for name, value in asked.where) and asked.search.lower() in names["campaign"].lower()
-        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted:
+        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted(names, asked):
             key = tuple(names[name] or None for name in asked.group_by)
             found[key, asked.bucket and begins(row.period, asked.bucket, asked.zone)].update(row.counts)
     return found
 
 
-deeds = st.lists(st.sampled_from([*(f"align {zone}" for zone in (NEW_YORK, SEOUL)), "fold", "fold", "count", "count"]), max_size=6)
-"""What becomes of the counters before a report: `count` counts some more rows."""
+deeds = st.lists(st.sampled_from([*(f"align {zone}" for zone in (NEW_YORK, SEOUL)), "fold", "fold", "count", "count", "retain"]), max_size=6)
+"""What becomes of the counters before a report: `count` counts some more rows, also of days long over; `retain` merges the oldest quarters into days."""
+KEPT = Keeping(NEW_YORK, timedelta(days=10), REACH)
 
 
 async def lived(pool, rows: list[Counted], does: list[str]) -> None:
@@ -77,8 +89,28 @@ async def lived(pool, rows: list[Counted], does: list[str]) -> None:
             await counted(pool, rows[1 + does[:number].count("count") :: shares])
         elif deed == "fold":
             await fold(pool)
+        elif deed == "retain":
+            await retained(pool)
         else:
             await align(pool, {"acme": deed.removeprefix("align "), "other": "UTC"})
+
+
+async def retained(pool) -> None:
+    """Rolls up what is over."""
+    await pool.execute("DELETE FROM retention")
+    await Rolled(pool, "acme", KEPT, asyncio.Event()).up(UNTIL)
+
+
+async def stored(pool) -> list[Counted]:
+    """The rows of the counters as they are."""
+    rows = await pool.fetch("SELECT * FROM counters JOIN cells USING (cell_id)")
+    return [Counted(row["tenant"], tuple(row[name] for name in DIMENSIONS), row["period"], {name: row[name] for name in COUNTS}) for row in rows]
+
+
+async def keyed(pool, table: str, key: tuple[str, ...], amount: str) -> list[Told]:
+    """The rows of the money or the reasons as they are."""
+    rows = await pool.fetch(f"SELECT * FROM {table} JOIN cells USING (cell_id)")
+    return [Told(row["tenant"], tuple(row[one] for one in DIMENSIONS), row["period"], tuple(row[one] for one in key), row[amount]) for row in rows]
 
 
 queries = st.builds(
@@ -90,6 +122,7 @@ queries = st.builds(
     bucket=st.sampled_from([None, "hour", "day", "week", "month"]),
     where=st.sampled_from([(), (("channel", "sms"),), (("campaign", ""),), (("campaign", "spring"), ("variant", "a"))]),
     search=st.sampled_from(["", "", "SPR"]),
+    campaigns=st.booleans(),
 )
 
 
@@ -101,11 +134,12 @@ def test_a_report_is_the_sum_of_its_counters(tables, rows, asked, does):
 
     async def main():
         await lived(pool, rows, does)
-        return await report(pool, "acme", asked)
+        return await stored(pool), await report(pool, "acme", asked)
 
-    found = runner.run(main())
+    there, found = runner.run(main())
+    assert naive(rows, whole := replace(asked, group_by=(), bucket=None, since=EVER)) == naive(there, whole)
     lines = {(tuple(one.names.values()), one.bucket): Counter({name: n for name, n in one.counts.items() if n}) for one in found.lines}
-    expected = {key: +counts for key, counts in naive(rows, asked).items() if +counts}
+    expected = {key: +counts for key, counts in naive(there, asked).items() if +counts}
 
     assert expected == lines
     assert sum(expected.values(), Counter()) == Counter({name: n for name, n in found.totals.counts.items() if n})
@@ -146,7 +180,7 @@ WAYS = [("failed", "unreachable"), ("failed", ""), ("held", "quiet_hours")]
     queries, deeds,
 )  # fmt: skip
 def test_reasons_and_money_are_the_sum_of_their_rows(tables, losses, gains, asked, does):
-    """Wherever they are read from; money stands with the line of its messages, currencies apart."""
+    """Wherever they are read from, late ones into days that are summed up already; money stands with the line of its messages, currencies apart."""
     runner, pool = tables
     counts = dict.fromkeys(COUNTS, 0) | {"sent": 1}
 
@@ -154,11 +188,14 @@ def test_reasons_and_money_are_the_sum_of_their_rows(tables, losses, gains, aske
         await lived(pool, [Counted(one.tenant, one.names, one.period, counts) for one in gains], does)
         await lost(pool, losses)
         await earned(pool, gains)
+        if "retain" in does:
+            await retained(pool)
         if does:
             await fold(pool)
-        return await reasons(pool, "acme", asked), await report(pool, "acme", asked)
+        kept = await keyed(pool, "reasons", ("status", "reason"), "messages"), await keyed(pool, "money", ("currency",), "orders")
+        return *kept, await reasons(pool, "acme", asked), await report(pool, "acme", asked)
 
-    why, figures = runner.run(main())
+    losses, gains, why, figures = runner.run(main())
     money = {
         (tuple(line.names.values()), line.bucket, currency): (found.orders, found.revenue, found.cost)
         for line in figures.lines for currency, found in line.money.items()
@@ -173,8 +210,7 @@ def summed(rows: list[Told], asked: Query) -> dict[tuple, int]:
     found = Counter()
     for row in rows:
         names = dict(zip(DIMENSIONS, row.names, strict=True))
-        wanted = all(names[name] == value for name, value in asked.where) and asked.search.lower() in names["campaign"].lower()
-        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted:
+        if row.tenant == "acme" and asked.since <= row.period < asked.until and wanted(names, asked):
             group = tuple(names[name] or None for name in asked.group_by)
             found[group, asked.bucket and begins(row.period, asked.bucket, asked.zone), *row.key] += row.amount
     return dict(found)
@@ -190,7 +226,7 @@ def test_emptied_counters_leave_no_sums(tables):
         await lived(pool, [row], [f"align {NEW_YORK}", "fold"])
         await cleared(pool)
         emptied = await report(pool, "acme", asked)
-        assert await pool.fetchval("SELECT count(*) FROM counters_days") == 0
+        assert await pool.fetchval("SELECT count(*) FROM counters_cell_days") == 0
         await counted(pool, [row])
         await align(pool, {"acme": str(NEW_YORK)})
         return emptied.lines, await report(pool, "acme", asked)
@@ -208,7 +244,7 @@ def test_the_worker_keeps_the_sums(tables):
     stopping = asyncio.Event()
 
     async def summed() -> bool:
-        days = await pool.fetchval("SELECT sum(sent) FROM counters_days WHERE cell_id = $1", row.cell)
+        days = await pool.fetchval("SELECT sum(sent) FROM counters_cell_days WHERE campaign = 'spring'")
         return days == 2 and await pool.fetchval("SELECT count(*) FROM counters_deltas") == 0
 
     async def main():
@@ -223,3 +259,42 @@ def test_the_worker_keeps_the_sums(tables):
         return await pool.fetchval("SELECT zone FROM rolled_zones WHERE tenant = 'acme'")
 
     assert str(NEW_YORK) == runner.run(main())
+
+
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(counters(UNTIL - timedelta(days=9), UNTIL), max_size=40), deeds)
+def test_gauges_are_of_what_was_sent_in_a_week(tables, rows, does):
+    """Of all tenants' campaigns those that sent most, part by part: wherever it is read from."""
+    runner, pool = tables
+    tenants = {name: SimpleNamespace(timezone=zone) for name, zone in (("acme", NEW_YORK), ("other", SEOUL))}
+
+    async def main():
+        await lived(pool, rows, does)
+        return await recent(pool, tenants, UNTIL)
+
+    expected = Counter()
+    for row in rows:
+        if row.period >= UNTIL - timedelta(days=7) and row.names[0]:
+            expected[row.tenant, *row.names[:3]] += row.counts["sent"]
+
+    assert +expected == {(one.tenant, one.campaign, one.channel, one.variant): one.counts["sent"] for one in runner.run(main())}
+
+
+def test_gauges_are_of_few_campaigns_and_go_with_them(tables):
+    """The largest of all tenants together; a campaign that has sent nothing for a week is not shown any more."""
+    runner, pool = tables
+    now = [UNTIL]
+    tenants = {name: SimpleNamespace(timezone=SEOUL) for name in ("acme", "other")}
+    context = SimpleNamespace(pool=pool, config=SimpleNamespace(tenants=tenants), metrics=Metrics(), clock=lambda: now[0])
+    sizes = {size: (f"no-{size}", "sms", "", "marketing", "ko", "", "") for size in range(1, CAMPAIGNS + 11)}
+
+    async def main():
+        await lived(pool, [Counted(("acme", "other")[size % 2], names, SINCE, dict.fromkeys(COUNTS, size)) for size, names in sizes.items()], [])
+        gauges = Gauges(context)
+        await gauges.refresh()
+        shown = {labels[1] for labels in gauges.shown}
+        now[0] += timedelta(days=8)
+        await gauges.refresh()
+        return shown, gauges.shown
+
+    assert ({f"no-{size}" for size in range(11, CAMPAIGNS + 11)}, set()) == runner.run(main())

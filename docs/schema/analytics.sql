@@ -13,16 +13,6 @@ CREATE TABLE arms (
     CONSTRAINT arms_pkey PRIMARY KEY (design_id, variant, period)
 ) WITH (fillfactor=60);
 
-CREATE TABLE broads (
-    cell_id uuid NOT NULL,
-    tenant text NOT NULL,
-    channel text NOT NULL,
-    purpose text NOT NULL,
-    language text NOT NULL,
-    CONSTRAINT broads_pkey PRIMARY KEY (cell_id)
-);
-CREATE INDEX broads_by_tenant ON broads USING btree (tenant);
-
 CREATE TABLE cells (
     cell_id uuid NOT NULL,
     tenant text NOT NULL,
@@ -67,8 +57,7 @@ CREATE TABLE counters (
 ) WITH (fillfactor=30);
 CREATE INDEX counters_by_period ON counters USING btree (period);
 
-CREATE TABLE counters_broad (
-    cell_id uuid NOT NULL,
+CREATE TABLE counters_broad_days (
     day date NOT NULL,
     sent integer NOT NULL DEFAULT 0,
     delivered integer NOT NULL DEFAULT 0,
@@ -93,12 +82,15 @@ CREATE TABLE counters_broad (
     people_replied integer NOT NULL DEFAULT 0,
     people_converted integer NOT NULL DEFAULT 0,
     people_opted_out integer NOT NULL DEFAULT 0,
-    CONSTRAINT counters_broad_pkey PRIMARY KEY (cell_id, day)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT counters_broad_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned)
 ) WITH (fillfactor=50);
-CREATE INDEX counters_broad_day_idx ON counters_broad USING btree (day);
 
-CREATE TABLE counters_days (
-    cell_id uuid NOT NULL,
+CREATE TABLE counters_broad_months (
     day date NOT NULL,
     sent integer NOT NULL DEFAULT 0,
     delivered integer NOT NULL DEFAULT 0,
@@ -123,9 +115,190 @@ CREATE TABLE counters_days (
     people_replied integer NOT NULL DEFAULT 0,
     people_converted integer NOT NULL DEFAULT 0,
     people_opted_out integer NOT NULL DEFAULT 0,
-    CONSTRAINT counters_days_pkey PRIMARY KEY (cell_id, day)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT counters_broad_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned)
 ) WITH (fillfactor=50);
-CREATE INDEX counters_days_by_day ON counters_days USING btree (day);
+
+CREATE TABLE counters_broad_quarters (
+    period timestamp with time zone NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT counters_broad_quarters_pkey PRIMARY KEY (tenant, period, channel, purpose, language, owned)
+) WITH (fillfactor=50);
+
+CREATE TABLE counters_campaign_days (
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT counters_campaign_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language)
+) WITH (fillfactor=50);
+CREATE INDEX counters_campaign_days_by_day ON counters_campaign_days USING btree (tenant, day);
+
+CREATE TABLE counters_campaign_months (
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT counters_campaign_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language)
+) WITH (fillfactor=50);
+CREATE INDEX counters_campaign_months_by_day ON counters_campaign_months USING btree (tenant, day);
+
+CREATE TABLE counters_cell_days (
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT counters_cell_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step)
+) WITH (fillfactor=50);
+CREATE INDEX counters_cell_days_by_day ON counters_cell_days USING btree (tenant, day);
+
+CREATE TABLE counters_cell_months (
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT counters_cell_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step)
+) WITH (fillfactor=50);
+CREATE INDEX counters_cell_months_by_day ON counters_cell_months USING btree (tenant, day);
 
 CREATE TABLE counters_deltas (
     sign smallint NOT NULL,
@@ -156,35 +329,75 @@ CREATE TABLE counters_deltas (
     people_opted_out bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
 
-CREATE TABLE counters_months (
-    cell_id uuid NOT NULL,
+CREATE TABLE counters_step_days (
     day date NOT NULL,
-    sent bigint NOT NULL DEFAULT 0,
-    delivered bigint NOT NULL DEFAULT 0,
-    opened bigint NOT NULL DEFAULT 0,
-    clicked bigint NOT NULL DEFAULT 0,
-    replied bigint NOT NULL DEFAULT 0,
-    converted bigint NOT NULL DEFAULT 0,
-    opted_out bigint NOT NULL DEFAULT 0,
-    complained bigint NOT NULL DEFAULT 0,
-    bounced bigint NOT NULL DEFAULT 0,
-    failed bigint NOT NULL DEFAULT 0,
-    unknown bigint NOT NULL DEFAULT 0,
-    suppressed bigint NOT NULL DEFAULT 0,
-    expired bigint NOT NULL DEFAULT 0,
-    opened_machine bigint NOT NULL DEFAULT 0,
-    clicked_machine bigint NOT NULL DEFAULT 0,
-    segments bigint NOT NULL DEFAULT 0,
-    people_sent bigint NOT NULL DEFAULT 0,
-    people_delivered bigint NOT NULL DEFAULT 0,
-    people_opened bigint NOT NULL DEFAULT 0,
-    people_clicked bigint NOT NULL DEFAULT 0,
-    people_replied bigint NOT NULL DEFAULT 0,
-    people_converted bigint NOT NULL DEFAULT 0,
-    people_opted_out bigint NOT NULL DEFAULT 0,
-    CONSTRAINT counters_months_pkey PRIMARY KEY (cell_id, day)
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT counters_step_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step)
 ) WITH (fillfactor=50);
-CREATE INDEX counters_months_by_day ON counters_months USING btree (day);
+
+CREATE TABLE counters_step_months (
+    day date NOT NULL,
+    sent integer NOT NULL DEFAULT 0,
+    delivered integer NOT NULL DEFAULT 0,
+    opened integer NOT NULL DEFAULT 0,
+    clicked integer NOT NULL DEFAULT 0,
+    replied integer NOT NULL DEFAULT 0,
+    converted integer NOT NULL DEFAULT 0,
+    opted_out integer NOT NULL DEFAULT 0,
+    complained integer NOT NULL DEFAULT 0,
+    bounced integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    unknown integer NOT NULL DEFAULT 0,
+    suppressed integer NOT NULL DEFAULT 0,
+    expired integer NOT NULL DEFAULT 0,
+    opened_machine integer NOT NULL DEFAULT 0,
+    clicked_machine integer NOT NULL DEFAULT 0,
+    segments integer NOT NULL DEFAULT 0,
+    people_sent integer NOT NULL DEFAULT 0,
+    people_delivered integer NOT NULL DEFAULT 0,
+    people_opened integer NOT NULL DEFAULT 0,
+    people_clicked integer NOT NULL DEFAULT 0,
+    people_replied integer NOT NULL DEFAULT 0,
+    people_converted integer NOT NULL DEFAULT 0,
+    people_opted_out integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT counters_step_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step)
+) WITH (fillfactor=50);
 
 CREATE TABLE cursors (
     stage text NOT NULL,
@@ -358,27 +571,115 @@ CREATE TABLE money (
 ) WITH (fillfactor=60);
 CREATE INDEX money_by_period ON money USING btree (period);
 
-CREATE TABLE money_broad (
-    cell_id uuid NOT NULL,
+CREATE TABLE money_broad_days (
     day date NOT NULL,
     currency text NOT NULL,
     orders integer NOT NULL DEFAULT 0,
     revenue numeric NOT NULL,
     cost numeric NOT NULL,
-    CONSTRAINT money_broad_pkey PRIMARY KEY (cell_id, day, currency)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT money_broad_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned, currency)
 ) WITH (fillfactor=50);
-CREATE INDEX money_broad_day_idx ON money_broad USING btree (day);
 
-CREATE TABLE money_days (
-    cell_id uuid NOT NULL,
+CREATE TABLE money_broad_months (
     day date NOT NULL,
     currency text NOT NULL,
     orders integer NOT NULL DEFAULT 0,
     revenue numeric NOT NULL,
     cost numeric NOT NULL,
-    CONSTRAINT money_days_pkey PRIMARY KEY (cell_id, day, currency)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT money_broad_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned, currency)
 ) WITH (fillfactor=50);
-CREATE INDEX money_days_by_day ON money_days USING btree (day);
+
+CREATE TABLE money_broad_quarters (
+    period timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT money_broad_quarters_pkey PRIMARY KEY (tenant, period, channel, purpose, language, owned, currency)
+) WITH (fillfactor=50);
+
+CREATE TABLE money_campaign_days (
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT money_campaign_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_campaign_days_by_day ON money_campaign_days USING btree (tenant, day);
+
+CREATE TABLE money_campaign_months (
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT money_campaign_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_campaign_months_by_day ON money_campaign_months USING btree (tenant, day);
+
+CREATE TABLE money_cell_days (
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT money_cell_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_cell_days_by_day ON money_cell_days USING btree (tenant, day);
+
+CREATE TABLE money_cell_months (
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT money_cell_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step, currency)
+) WITH (fillfactor=50);
+CREATE INDEX money_cell_months_by_day ON money_cell_months USING btree (tenant, day);
 
 CREATE TABLE money_deltas (
     sign smallint NOT NULL,
@@ -390,16 +691,37 @@ CREATE TABLE money_deltas (
     cost numeric NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
 
-CREATE TABLE money_months (
-    cell_id uuid NOT NULL,
+CREATE TABLE money_step_days (
     day date NOT NULL,
     currency text NOT NULL,
     orders integer NOT NULL DEFAULT 0,
     revenue numeric NOT NULL,
     cost numeric NOT NULL,
-    CONSTRAINT money_months_pkey PRIMARY KEY (cell_id, day, currency)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT money_step_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step, currency)
 ) WITH (fillfactor=50);
-CREATE INDEX money_months_day_idx ON money_months USING btree (day);
+
+CREATE TABLE money_step_months (
+    day date NOT NULL,
+    currency text NOT NULL,
+    orders integer NOT NULL DEFAULT 0,
+    revenue numeric NOT NULL,
+    cost numeric NOT NULL,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT money_step_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step, currency)
+) WITH (fillfactor=50);
 
 CREATE TABLE opt_outs (
     contact_id uuid NOT NULL,
@@ -451,25 +773,108 @@ CREATE TABLE reasons (
 ) WITH (fillfactor=60);
 CREATE INDEX reasons_by_period ON reasons USING btree (period);
 
-CREATE TABLE reasons_broad (
-    cell_id uuid NOT NULL,
+CREATE TABLE reasons_broad_days (
     day date NOT NULL,
     status text NOT NULL,
     reason text NOT NULL,
     messages integer NOT NULL DEFAULT 0,
-    CONSTRAINT reasons_broad_pkey PRIMARY KEY (cell_id, day, status, reason)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT reasons_broad_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned, status, reason)
 ) WITH (fillfactor=50);
-CREATE INDEX reasons_broad_day_idx ON reasons_broad USING btree (day);
 
-CREATE TABLE reasons_days (
-    cell_id uuid NOT NULL,
+CREATE TABLE reasons_broad_months (
     day date NOT NULL,
     status text NOT NULL,
     reason text NOT NULL,
     messages integer NOT NULL DEFAULT 0,
-    CONSTRAINT reasons_days_pkey PRIMARY KEY (cell_id, day, status, reason)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT reasons_broad_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, owned, status, reason)
 ) WITH (fillfactor=50);
-CREATE INDEX reasons_days_by_day ON reasons_days USING btree (day);
+
+CREATE TABLE reasons_broad_quarters (
+    period timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    owned boolean NOT NULL,
+    CONSTRAINT reasons_broad_quarters_pkey PRIMARY KEY (tenant, period, channel, purpose, language, owned, status, reason)
+) WITH (fillfactor=50);
+
+CREATE TABLE reasons_campaign_days (
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT reasons_campaign_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_campaign_days_by_day ON reasons_campaign_days USING btree (tenant, day);
+
+CREATE TABLE reasons_campaign_months (
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    CONSTRAINT reasons_campaign_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_campaign_months_by_day ON reasons_campaign_months USING btree (tenant, day);
+
+CREATE TABLE reasons_cell_days (
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT reasons_cell_days_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_cell_days_by_day ON reasons_cell_days USING btree (tenant, day);
+
+CREATE TABLE reasons_cell_months (
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    campaign text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT reasons_cell_months_pkey PRIMARY KEY (tenant, campaign, day, channel, variant, purpose, language, flow, step, status, reason)
+) WITH (fillfactor=50);
+CREATE INDEX reasons_cell_months_by_day ON reasons_cell_months USING btree (tenant, day);
 
 CREATE TABLE reasons_deltas (
     sign smallint NOT NULL,
@@ -480,15 +885,35 @@ CREATE TABLE reasons_deltas (
     messages bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=20000);
 
-CREATE TABLE reasons_months (
-    cell_id uuid NOT NULL,
+CREATE TABLE reasons_step_days (
     day date NOT NULL,
     status text NOT NULL,
     reason text NOT NULL,
     messages integer NOT NULL DEFAULT 0,
-    CONSTRAINT reasons_months_pkey PRIMARY KEY (cell_id, day, status, reason)
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT reasons_step_days_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step, status, reason)
 ) WITH (fillfactor=50);
-CREATE INDEX reasons_months_day_idx ON reasons_months USING btree (day);
+
+CREATE TABLE reasons_step_months (
+    day date NOT NULL,
+    status text NOT NULL,
+    reason text NOT NULL,
+    messages integer NOT NULL DEFAULT 0,
+    tenant text NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    language text NOT NULL,
+    variant text NOT NULL,
+    flow text NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT reasons_step_months_pkey PRIMARY KEY (tenant, day, channel, purpose, language, variant, flow, step, status, reason)
+) WITH (fillfactor=50);
 
 CREATE TABLE replies (
     contact_id uuid NOT NULL,
@@ -572,6 +997,7 @@ CREATE TABLE talk_counts (
     n bigint NOT NULL,
     CONSTRAINT talk_counts_pkey PRIMARY KEY (tenant, dimension, grain, period, value, what, place)
 ) WITH (fillfactor=70);
+CREATE INDEX talk_counts_opened ON talk_counts USING btree (tenant, dimension, grain, period) WHERE (what = 'opened'::text);
 
 CREATE TABLE talk_zones (
     tenant text NOT NULL,

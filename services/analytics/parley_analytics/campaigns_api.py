@@ -74,7 +74,10 @@ async def life(pool: Pool, tenant: str, name: str) -> tuple[datetime, datetime] 
     if "\0" in name or not name:
         return None
     row = await pool.fetchrow(
-        "SELECT min(period) AS first, max(period) AS last FROM counters JOIN cells USING (cell_id) WHERE tenant = $1 AND campaign = $2", tenant, name
+        "SELECT min(first) AS first, max(last) AS last FROM cells, LATERAL (SELECT min(period) AS first, max(period) AS last FROM counters"
+        " WHERE counters.cell_id = cells.cell_id) AS counted WHERE tenant = $1 AND campaign = $2",
+        tenant,
+        name,
     )
     return None if row is None or row["first"] is None else (row["first"].astimezone(UTC), row["last"].astimezone(UTC) + PERIOD)
 

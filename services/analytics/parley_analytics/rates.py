@@ -53,15 +53,19 @@ def wilson(hits: int, trials: int, z: float = Z95) -> Rate | None:
     if trials == 0:
         return None
     share, spread = hits / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    reach = z * sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    whole = 1 + spread
+    middle = (share + spread / 2) / whole
+    reach = z * sqrt(share * (1 - share) / trials + spread / (4 * trials)) / whole
     # At 0 of n and n of n one end is 0 or 1 exactly, and rounding must not say otherwise.
     return Rate(share, 0.0 if hits == 0 else middle - reach, 1.0 if hits == trials else middle + reach)
+
+
+ALL = tuple((name, hits, trials, name in OPEN_ENDED) for name, (hits, trials) in (RATES | RAW).items())
+"""All rates, with what they are of what."""
 
 
 def rates(counts: Mapping[str, int]) -> dict[str, Rate | None]:
     """All rates of a row of counters. Who clicks need not be seen to open: where there are more clicks than opens, one over the other is none."""
     return {
-        name: None if name in OPEN_ENDED and counts[hits] > counts[trials] else wilson(counts[hits], counts[trials])
-        for name, (hits, trials) in (RATES | RAW).items()
+        name: None if open_ended and counts[hits] > counts[trials] else wilson(counts[hits], counts[trials]) for name, hits, trials, open_ended in ALL
     }

@@ -1,4 +1,4 @@
-"""The rows that a query is about, as SQL: from sums by day and month where there are any, else from the counters. Pure.
+"""The rows that a query is about, as SQL: from sums where there are any, else from the counters. Pure.
 
 Only names of our own become part of the SQL (dimensions, counts: `query` takes no others); values are its arguments.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from uuid import UUID
 
-from parley_analytics.query import BROAD, Query
-from parley_analytics.rollups import AMOUNTS, Part, Source, midnight, parts, signed
+from parley_analytics.query import Query
+from parley_analytics.rollups import AMOUNTS, COUNTED, DELTAS, LEVELS, OWNED, Level, Part, Source, midnight, parts, signed
 
 
 class Arguments:
@@ -27,59 +26,63 @@ class Arguments:
 
 Groups = Sequence[tuple[str, ...]]
 """Groups by the values of their dimensions."""
-Cells = Sequence[UUID]
+Names = Sequence[str]
 
 
-def rows(source: Source, tenant: str, query: Query, summed: bool, cells: Cells | None, given: Arguments) -> str:
-    """Dimensions, bucket, keys and sums of a source's rows, each moment once; where it is known which cells they are of, of these.
+def rows(source: Source, tenant: str, query: Query, summed: bool, campaigns: Names | None, groups: Groups | None, given: Arguments) -> str:
+    """Dimensions, bucket, keys and sums of a source's rows, each moment once: of these campaigns alone where they are known, and of these groups.
 
-    `summed`: whether there are sums by the query's days. What is read is integer, whatever the tables hold: sums of that are made, and turned back, several
-    times as fast.
+    `summed`: whether there are sums by the query's days.
     """
-    found = parts(query.since, query.until, query.zone, coarsest(query) if summed else "quarters")
-    among = "" if cells is None else f" AND cells.cell_id = ANY({given.add(cells)}::uuid[])"  # or all cells of the tenant would be joined
-    broad = [_part(source, query, one, None, given) for one in found if one.level == "broad"]
-    fine = [_part(source, query, one, cells, given) for one in found if one.level != "broad"]
+    level = coarsest(query) if summed else None
+    wanted = only(tenant, query, given) + (among(query, groups, given) if groups is not None else "")
+    known = "" if campaigns is None else f" JOIN unnest({given.add(campaigns)}::text[]) AS known (campaign) USING (campaign)"
     return " UNION ALL ".join(
-        f"SELECT {listed(query.group_by)}{'bucket, ' if query.bucket else ''}{listed(source.keys)}{', '.join(source.sums)}"
-        f" FROM ({' UNION ALL '.join(told)}) AS told JOIN {names} USING (cell_id) WHERE {only(tenant, query, given)}{also}"
-        for told, names, also in ((fine, "cells", among), (broad, "broads", ""))
-        if told
+        f"SELECT {listed(query.group_by)}{bucket(query, part.at, given)}{listed(source.keys)}{', '.join(_sum(name, part) for name in source.sums)}"
+        f" FROM {_whence(source, part)}{known} WHERE {wanted}{_owned(query, level, part)}"
+        f" AND {part.at} >= {given.add(part.since)} AND {part.at} < {given.add(part.until)}"
+        for part in parts(query.since, query.until, query.zone, level, grain(query))
     )
 
 
-def narrow(query: Query, groups: Groups | None, summed: bool) -> bool:
-    """Whether it is worth to know which cells a query is about: not where all are meant, or few broad ones."""
-    filtered = bool(query.where or query.search or (groups and query.group_by))
-    return filtered and not (summed and coarsest(query) == "broad")
+def named(query: Query, groups: Groups | None) -> Names | None:
+    """The campaigns that a query names, or these groups of it; None where it names none."""
+    if groups is not None and "campaign" in query.group_by:
+        place = query.group_by.index("campaign")
+        return sorted({group[place] for group in groups})
+    return next(([value] for name, value in query.where if name == "campaign"), None)
 
 
-def these(tenant: str, query: Query, groups: Groups | None, most: int, given: Arguments) -> str:
-    """The cells of a query, and of these groups where some are given: one more than `most` where there are more."""
-    joined = ""
-    if groups is not None and query.group_by:
-        columns = (given.add([one[place] for one in groups]) + "::text[]" for place in range(len(query.group_by)))
-        joined = f" JOIN unnest({', '.join(columns)}) AS page ({', '.join(query.group_by)}) USING ({', '.join(query.group_by)})"
-    return f"SELECT cell_id FROM cells{joined} WHERE {only(tenant, query, given)} LIMIT {given.add(most + 1)}"
+def found(tenant: str, query: Query, most: int, given: Arguments) -> str:
+    """The campaigns that a query searches for: one more than `most` where there are more."""
+    return f"SELECT DISTINCT campaign FROM cells WHERE {only(tenant, query, given)} LIMIT {given.add(most + 1)}"
 
 
-def coarsest(query: Query) -> str:
-    """Which sums suffice."""
-    if query.bucket == "hour":
-        return "quarters"
-    if {*query.group_by, *(name for name, _ in query.where), *(["campaign"] if query.search or query.campaigns else [])} <= set(BROAD):
-        return "broad"
-    return "months" if query.bucket in (None, "month") else "days"
+def coarsest(query: Query) -> Level:
+    """The sums with the fewest rows that know what is asked."""
+    asked = {*query.group_by, *(name for name, _ in query.where), *(["campaign"] if query.search else []), *([OWNED] if query.campaigns else [])}
+    return next(level for level in LEVELS if asked <= {*level.dimensions, *([OWNED] if "campaign" in level.dimensions else [])})
+
+
+def grain(query: Query) -> str:
+    """How long the sums may be of, so that each lies in one bucket."""
+    return {"hour": "quarters", "day": "days", "week": "days"}.get(query.bucket or "month", "months")
 
 
 def only(tenant: str, query: Query, given: Arguments) -> str:
-    """Which cells are asked for."""
+    """Which rows are asked for, whatever they are of."""
     found = [f"tenant = {given.add(tenant)}", *(f"{name} = {given.add(value)}" for name, value in query.where)]
     if query.search:
         found.append(f"strpos(lower(campaign), lower({given.add(query.search)})) > 0")
-    if query.campaigns:
-        found.append("campaign <> ''")
     return " AND ".join(found)
+
+
+def among(query: Query, groups: Groups, given: Arguments) -> str:
+    """That rows are of these groups."""
+    if not query.group_by:
+        return ""
+    columns = ", ".join(f"{given.add([one[place] for one in groups])}::text[]" for place in range(len(query.group_by)))
+    return f" AND ({', '.join(query.group_by)}) IN (SELECT * FROM unnest({columns}))"
 
 
 def listed(names: tuple[str, ...]) -> str:
@@ -87,30 +90,34 @@ def listed(names: tuple[str, ...]) -> str:
     return "".join(f"{name}, " for name in names)
 
 
-def _part(source: Source, query: Query, part: Part, cells: Cells | None, given: Arguments) -> str:
-    """The rows of one part of the time."""
-    at = "period" if part.level in ("quarters", "deltas") else "day"
-    table = source.table if part.level == "quarters" else f"{source.table}_{part.level}"
-    at_begin = f"{bucket(query, at, given)} AS bucket, " if query.bucket else ""
-    return (
-        f"SELECT cell_id, {at_begin}{listed(source.keys)}{', '.join(_sum(name, part) for name in source.sums)} FROM {table}"
-        f" WHERE {at} >= {given.add(part.since)} AND {at} < {given.add(part.until)}"
-        f"{'' if cells is None else f' AND cell_id = ANY({given.add(cells)}::uuid[])'}"
-    )
+def _whence(source: Source, part: Part) -> str:
+    """The table of a part, with the dimensions of its rows."""
+    table = f"{source.table}_{part.table}" if part.table != COUNTED else source.table
+    return table if part.named else f"{table} JOIN cells USING (cell_id)"
+
+
+def _owned(query: Query, level: Level | None, part: Part) -> str:
+    """That rows are of campaigns, where that is asked."""
+    if not query.campaigns:
+        return ""
+    return f" AND {OWNED}" if part.named and level is not None and OWNED in level.dimensions else " AND campaign <> ''"
 
 
 def _sum(name: str, part: Part) -> str:
-    if part.level == "deltas":
+    """A sum as integer, whatever the tables hold: those are added up, and turned back, several times as fast."""
+    if part.table == DELTAS:
         return f"{signed(name)} AS {name}"
-    return name if name in AMOUNTS else f"{name}::integer AS {name}"
+    return name if name in AMOUNTS or part.named else f"{name}::integer AS {name}"
 
 
 def bucket(query: Query, at: str, given: Arguments) -> str:
-    """When the bucket of a row begins: hours as moments, for one of them may come twice a night; the others as dates."""
+    """When the bucket of a row begins, as a column with a comma behind it: hours as moments, for one of them may come twice a night; the others as dates."""
+    if query.bucket is None:
+        return ""
     if query.bucket == "hour":
-        return f"date_trunc('hour', period, {given.add(str(query.zone))})"
+        return f"date_trunc('hour', period, {given.add(str(query.zone))}) AS bucket, "
     local = "day::timestamp" if at == "day" else f"(period AT TIME ZONE {given.add(str(query.zone))})"
-    return f"date_trunc('{query.bucket}', {local})::date"
+    return f"date_trunc('{query.bucket}', {local})::date AS bucket, "
 
 
 def begins(found: date, query: Query) -> datetime:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+
+from asyncpg import Record
 
 from parley.database import Pool
 from parley_analytics import selecting
@@ -45,8 +46,7 @@ class Unowed:
 async def reasons(pool: Pool, tenant: str, query: Query) -> list[Reason]:
     """Why messages of the query did not arrive, in order of time, the most frequent first. Order, limit and place of the query do not matter."""
     async with asking(pool, tenant, query) as asked:
-        cells = await asked.cells(query, None)
-        rows = await asked.fetch(selecting.added(REASONS, tenant, query, asked.summed, cells))
+        rows = await asked.fetch(selecting.added(REASONS, tenant, query, asked.summed, asked.campaigns))
     found = [
         Reason({name: row[name] or None for name in query.group_by}, _begin(query, row), row["status"], row["reason"], row["messages"])
         for row in rows
@@ -63,7 +63,7 @@ async def unowed(pool: Pool, tenant: str, query: Query) -> list[Unowed]:
     return sorted(found, key=lambda one: (_place(one.bucket), one.goal, one.currency))
 
 
-def _begin(query: Query, row: Mapping[str, Any]) -> datetime | None:
+def _begin(query: Query, row: Record) -> datetime | None:
     return begins(row["bucket"], query) if query.bucket else None
 
 

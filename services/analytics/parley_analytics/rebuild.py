@@ -22,7 +22,7 @@ NOT_TOLD = ("erased",)
 """What the log may not tell any more, and has to be known before it is read: who was erased."""
 WORKERS = ("scores", "scoring", "habits", "forecasts", "retention")
 """What workers keep, and no event says: it is carried along when the schemas are swapped."""
-SUMS = re.compile(r"rolled_zones|broads|.+_(days|months|broad|deltas)")
+SUMS = re.compile(r"rolled_zones|.+_(quarters|days|months|deltas)")
 """What a worker sums up of the counters, sooner or later: it follows from them, and is theirs on either side."""
 BY_THE_WAY = {("cursors", "pending"), ("cursors", "moved_at"), ("erased", "at"), ("orders", "erased")}
 """Columns that say nothing of what is counted: when something was written, and whether an order had come before its buyer was erased."""

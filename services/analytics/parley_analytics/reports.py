@@ -14,12 +14,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from asyncpg import Record
+
 from parley.database import Connection, Pool
 from parley_analytics import selecting
 from parley_analytics.places import Place
 from parley_analytics.query import Query
 from parley_analytics.rates import COUNTS, Rate, rates
-from parley_analytics.reading import Cells, Groups, begins, narrow
+from parley_analytics.reading import Groups, Names, begins, named
 from parley_analytics.rollups import COUNTERS, MONEY
 from parley_analytics.selecting import ANY, Statement
 
@@ -62,58 +64,86 @@ class Report:
 async def report(pool: Pool, tenant: str, query: Query) -> Report:
     """What the counters say to a query, all of one moment."""
     async with asking(pool, tenant, query) as asked:
-        found = await asked.fetch(selecting.page(tenant, query, asked.summed, await asked.cells(query, None)))
-        groups = [tuple(row[name] for name in query.group_by) for row in found[: query.limit]]
-        lines = await asked.lines(query, groups) if groups else []
-        following = query.mark(Place(found[query.limit - 1]["value"], groups[-1])) if len(found) > query.limit else None
-        totals = _sum(lines) if query.after is None and following is None else await asked.total(query)
+        groups, following = await asked.page()
+        found = await asked.lines(groups) if groups else []
+        lines = [line for line in found if any(line.counts[name] for name in ANY)]
+        totals = _sum(lines) if query.after is None and following is None else await asked.total()
     return Report(query, lines, totals, following)
 
 
 @contextlib.asynccontextmanager
 async def asking(pool: Pool, tenant: str, query: Query) -> AsyncIterator[Asking]:
-    """A tenant's figures as they stand at one moment, for questions in this query's zone."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        # A plan for any time and any filter is a bad one for most; and what is asked often lies in memory, where any page is as near as the next.
-        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL random_page_cost = 1.1")
+    """A tenant's figures as they stand at one moment, for what a query asks of them."""
+    async with planned(pool) as connection:
         zone: str | None = await connection.fetchval("SELECT zone FROM rolled_zones WHERE tenant = $1", tenant)
-        yield Asking(connection, tenant, zone == str(query.zone))
+        yield await Asking(connection, tenant, query, zone == str(query.zone), None).searched()
+
+
+PLANNED = """
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL random_page_cost = 1.1; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL work_mem = '16MB'
+"""
+"""A plan for any time and any filter is a bad one for most; what is asked often lies in memory, where any page is as near as the next; to start processes takes
+longer than they save; and all groups of a year are to be added up without a file."""
+
+
+@contextlib.asynccontextmanager
+async def planned(pool: Pool) -> AsyncIterator[Connection]:
+    """What is asked within it is answered as of one moment."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(PLANNED)
+        yield connection
 
 
 class Asking(NamedTuple):
-    """A tenant's figures, all of one moment. `summed`: whether there are sums by the days of the query's zone."""
+    """A tenant's figures, all of one moment. `summed`: whether there are sums by the days of the query's zone; `campaigns`: which it is about."""
 
     connection: Connection
     tenant: str
+    query: Query
     summed: bool
+    campaigns: Names | None
 
-    async def fetch(self, statement: Statement) -> list[dict[str, Any]]:
-        return [dict(row) for row in await self.connection.fetch(statement.sql, *statement.arguments)]
+    async def fetch(self, statement: Statement) -> list[Record]:
+        return await self.connection.fetch(statement.sql, *statement.arguments)
 
-    async def cells(self, query: Query, groups: Groups | None) -> Cells | None:
-        """Which cells a query is about; None where it is not worth to know that, or they are too many."""
-        if not narrow(query, groups, self.summed):
-            return None
-        found = await self.fetch(selecting.cells(self.tenant, query, groups))
-        return [row["cell_id"] for row in found] if len(found) <= selecting.CELLS else None
+    async def searched(self) -> Asking:
+        """The same where it is known which campaigns are asked about: not all of them, and not too many."""
+        if not self.query.search:
+            return self._replace(campaigns=named(self.query, None))
+        found = await self.fetch(selecting.campaigns(self.tenant, self.query))
+        return self._replace(campaigns=[row["campaign"] for row in found] if len(found) <= selecting.MANY else None)
 
-    async def lines(self, query: Query, groups: Groups) -> list[Line]:
+    async def page(self) -> tuple[Groups, str | None]:
+        """The groups of the page in order, and the `after` of the next one. All in one are one group."""
+        query = self.query
+        if not query.group_by:
+            return [()], None
+        found = await self.fetch(selecting.page(self.tenant, query, self.summed, self.campaigns))
+        groups = [tuple(row[name] for name in query.group_by) for row in found[: query.limit]]
+        more = len(found) > query.limit
+        return groups, query.mark(Place(found[query.limit - 1]["value"], groups[-1])) if more else None
+
+    async def lines(self, groups: Groups) -> list[Line]:
         """The lines of these groups, in their order."""
-        cells = await self.cells(query, groups)
-        counts = await self.fetch(selecting.added(COUNTERS, self.tenant, query, self.summed, cells))
-        money = await self.fetch(selecting.added(MONEY, self.tenant, query, self.summed, cells))
+        return await self._lines(self.query, groups, named(self.query, groups) or self.campaigns)
+
+    async def total(self) -> Line:
+        """All groups of all pages together."""
+        (found,) = await self._lines(replace(self.query, group_by=(), bucket=None), [()], self.campaigns)
+        return found
+
+    async def _lines(self, query: Query, groups: Groups, campaigns: Names | None) -> list[Line]:
+        counts, money = [
+            await self.fetch(selecting.added(source, self.tenant, query, self.summed, campaigns, groups)) for source in (COUNTERS, MONEY)
+        ]
+        keys = len(query.group_by) + (query.bucket is not None)
         earned: dict[tuple[Any, ...], dict[str, Money]] = {}
         for row in money:
-            earned.setdefault(_key(query, row), {})[row["currency"]] = Money(row["orders"], row["revenue"], row["cost"])
+            earned.setdefault(row[:keys], {})[row["currency"]] = Money(row["orders"], row["revenue"], row["cost"])
         place = {group: number for number, group in enumerate(groups)}
-        kept = [row for row in counts if _key(query, row)[:-1] in place and (not query.bucket or any(row[name] for name in ANY))]
-        kept.sort(key=lambda row: (place[_key(query, row)[:-1]], row["bucket"] if query.bucket else 0))
-        return [_line(query, row, earned.get(_key(query, row), {})) for row in kept]
-
-    async def total(self, query: Query) -> Line:
-        """All groups of all pages together."""
-        (found,) = await self.lines(replace(query, group_by=(), bucket=None), [()])
-        return found
+        kept = [row for row in counts if row[: len(query.group_by)] in place]
+        kept.sort(key=lambda row: (place[row[: len(query.group_by)]], row["bucket"] if query.bucket else 0))
+        return [_line(query, row[:keys], row[keys:], earned.get(row[:keys], {})) for row in kept]
 
 
 def _sum(lines: list[Line]) -> Line:
@@ -127,12 +157,8 @@ def _sum(lines: list[Line]) -> Line:
     return Line({}, None, counts, rates(counts), money)
 
 
-def _key(query: Query, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Which line a row belongs to."""
-    return (*(row[name] for name in query.group_by), row["bucket"] if query.bucket else None)
-
-
-def _line(query: Query, row: Mapping[str, Any], money: Mapping[str, Money]) -> Line:
-    counts = {name: row[name] for name in COUNTS}
-    bucket = row["bucket"] if query.bucket else None
-    return Line({name: row[name] or None for name in query.group_by}, None if bucket is None else begins(bucket, query), counts, rates(counts), money)
+def _line(query: Query, key: tuple[Any, ...], sums: tuple[int, ...], money: Mapping[str, Money]) -> Line:
+    """The line of a row: its dimensions and bucket, and its counts."""
+    counts = dict(zip(COUNTS, sums, strict=True))
+    names = {name: value or None for name, value in zip(query.group_by, key, strict=False)}
+    return Line(names, begins(key[-1], query) if query.bucket else None, counts, rates(counts), money)

@@ -22,6 +22,8 @@ EVERY = 2.0
 """Seconds between two rounds: what a report has to read of changes stays small."""
 WITHIN = 600.0
 """Seconds that a statement may take: sums of years are made in one."""
+MEMORY = "64MB"
+"""What PostgreSQL may take for each step of that before it goes to files."""
 
 log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ async def _wrong(asked: Pool | Connection, zones: Mapping[str, str]) -> list[str
 
 
 async def _make(connection: Connection, tenant: str, zone: str) -> None:
+    await connection.execute(f"SET LOCAL work_mem = '{MEMORY}'")
     for source in SOURCES:
         for statement in removing(source):
             await connection.execute(statement, tenant, timeout=WITHIN)

@@ -1,6 +1,7 @@
-"""Which sums a report is read from, and the SQL that makes them: by cell and day, by cell and month, by broad cell and day. Pure.
+"""Which sums a report is read from, and the SQL that makes them: by more dimensions or by fewer, each of them by day and by month. Pure.
 
-Sums are of whole days of the tenant's zone; what a report asks for beyond them, before its first midnight or since its last one, is read from the counters.
+Sums are of whole days of the tenant's zone; what a report asks for beyond them, before its first midnight or since its last one, is read by quarters of an
+hour: from the counters, or, where it is about few values, from sums as well.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from parley_analytics.query import BROAD
+from parley_analytics.query import BROAD, DIMENSIONS
 from parley_analytics.rates import COUNTS
-
-BROAD_ID = "md5(concat_ws(chr(31), tenant, channel, purpose, language))::uuid"
 
 
 class Source(NamedTuple):
@@ -31,33 +30,70 @@ MONEY = Source("money", ("currency",), ("orders", "revenue", "cost"))
 REASONS = Source("reasons", ("status", "reason"), ("messages",))
 SOURCES = (COUNTERS, MONEY, REASONS)
 
+OWNED = "owned"
+"""Whether it is of a campaign: what is told of that in broad sums."""
+
+
+class Level(NamedTuple):
+    """Sums by some dimensions of a tenant. `name`: what their tables are called by; `grains`: of which times there are sums."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    grains: tuple[str, ...] = ("days", "months")
+
+    def table(self, grain: str) -> str:
+        return f"{self.name}_{grain}"
+
+    def without(self, name: str, *dropped: str) -> Level:
+        return Level(name, tuple(one for one in self.dimensions if one not in dropped))
+
+
+BROADS = Level("broad", (*BROAD, OWNED), ("quarters", "days", "months"))
+CELLS = Level("cell", DIMENSIONS)
+STEPS, CAMPAIGNS = CELLS.without("step", "campaign"), CELLS.without("campaign", "flow", "step")
+LEVELS = (BROADS, STEPS, CAMPAIGNS, CELLS)
+"""Those with the fewest rows first."""
+
+COUNTED, DELTAS = "", "deltas"
+"""The counters themselves, and what became of them and is not folded yet: rows of cells."""
+
 
 class Part(NamedTuple):
-    """A time, and from where it is read: `quarters` and `deltas` are of moments, `days`, `months` and `broad` of dates."""
+    """A time, and from which table of a source it is read: the counters and their changes, and sums by quarter, are of moments, the others of dates."""
 
-    level: str
+    table: str
     since: datetime | date
     until: datetime | date
 
+    @property
+    def at(self) -> str:
+        """The column that says when."""
+        return "period" if isinstance(self.since, datetime) else "day"
 
-def parts(since: datetime, until: datetime, zone: ZoneInfo, coarsest: str) -> list[Part]:
-    """How a time is read with sums no coarser than `coarsest` (quarters, days, months, broad), each moment once."""
+    @property
+    def named(self) -> bool:
+        """Whether the dimensions stand in its rows."""
+        return self.table not in (COUNTED, DELTAS)
+
+
+def parts(since: datetime, until: datetime, zone: ZoneInfo, level: Level | None, grain: str) -> list[Part]:
+    """How a time is read from a level's sums that are no coarser than `grain` (quarters, days, months), each moment once; without a level: from counters."""
+    quarters = level.table("quarters") if level is not None and "quarters" in level.grains else COUNTED
     first, last = _whole_days(since, until, zone)
-    if coarsest == "quarters" or first >= last:
-        return [Part("quarters", since, until)]
+    if level is None or grain == "quarters" or first >= last:
+        return [Part(quarters, since, until), *([Part(DELTAS, since, until)] if quarters else [])]
     begin, end = midnight(first, zone), midnight(last, zone)
-    edges = [part for part in (Part("quarters", since, begin), Part("quarters", end, until)) if part.since != part.until]
-    return [*edges, Part("deltas", begin, end), *_whole(first, last, coarsest)]
+    edges = [part for part in (Part(quarters, since, begin), Part(quarters, end, until)) if part.since != part.until]
+    changed = Part(DELTAS, since, until) if quarters else Part(DELTAS, begin, end)
+    return [*edges, changed, *(Part(level.table(of), *times) for of, *times in _whole(first, last, grain))]
 
 
-def _whole(first: date, last: date, coarsest: str) -> list[Part]:
-    """Days from `first` until before `last`."""
-    if coarsest != "months":
-        return [Part(coarsest, first, last)]
+def _whole(first: date, last: date, grain: str) -> list[tuple[str, date, date]]:
+    """Days from `first` until before `last`, whole months of them as such where `grain` allows that."""
     begin, end = _next_month(first - timedelta(days=1)), last.replace(day=1)
-    if begin >= end:
-        return [Part("days", first, last)]
-    return [part for part in (Part("days", first, begin), Part("months", begin, end), Part("days", end, last)) if part.since != part.until]
+    if grain != "months" or begin >= end:
+        return [("days", first, last)]
+    return [one for one in (("days", first, begin), ("months", begin, end), ("days", end, last)) if one[1] != one[2]]
 
 
 def _whole_days(since: datetime, until: datetime, zone: ZoneInfo) -> tuple[date, date]:
@@ -81,14 +117,10 @@ def folding(source: Source) -> str:
     Most changes are of few rows, again and again: they are added up before anything else is done with them.
     """
     keys = ", ".join(("cell_id", "period", *source.keys))
-    told = "".join(f"{key}, " for key in source.keys)
-    levels = [_adding(source, level, "placed") for level in ("days", "months", "broad")]
     return (
         f"WITH told AS (DELETE FROM {source.table}_deltas RETURNING *),"
         f" changed AS (SELECT {keys}, {', '.join(f'sum({signed(name)}) AS {name}' for name in source.sums)} FROM told GROUP BY {keys}),"
-        f" placed AS MATERIALIZED (SELECT cell_id, (period AT TIME ZONE zone)::date AS day, {told}{', '.join(source.sums)}, tenant, channel, purpose, language"
-        f" FROM changed JOIN cells USING (cell_id) JOIN rolled_zones USING (tenant)), named AS ({_naming('placed')}),"
-        f" days AS ({levels[0]}), months AS ({levels[1]}) {levels[2]}"
+        f" placed AS MATERIALIZED ({_placed('changed', 'zone')} JOIN rolled_zones USING (tenant)), {_adding(source)}"
     )
 
 
@@ -99,45 +131,43 @@ def signed(name: str) -> str:
 
 def making(source: Source) -> str:
     """Makes the sums of tenant $1 in zone $2 from the counters; the old ones must be gone. Nobody may fold meanwhile."""
-    told = f"{', '.join(source.keys)}{', ' if source.keys else ''}"
-    keys = f"cell_id, day{''.join(', ' + key for key in source.keys)}"
-    levels = [_adding(source, level, "placed") for level in ("days", "months", "broad")]
     return (
-        f"WITH ours AS (SELECT cell_id, tenant, channel, purpose, language FROM cells WHERE tenant = $1),"
-        f" gone AS (DELETE FROM {source.table}_deltas USING ours WHERE {source.table}_deltas.cell_id = ours.cell_id),"
-        f" summed AS (SELECT {keys}, {', '.join(f'sum({name}) AS {name}' for name in source.sums)} FROM"
-        f" (SELECT cell_id, (period AT TIME ZONE $2)::date AS day, {told}{', '.join(source.sums)} FROM {source.table} JOIN ours USING (cell_id)) AS each"
-        f" GROUP BY {keys}),"
-        f" placed AS MATERIALIZED (SELECT summed.*, tenant, channel, purpose, language FROM summed JOIN ours USING (cell_id)),"
-        f" named AS ({_naming('placed')}), days AS ({levels[0]}), months AS ({levels[1]}) {levels[2]}"
+        f"WITH gone AS (DELETE FROM {source.table}_deltas USING cells WHERE {source.table}_deltas.cell_id = cells.cell_id AND tenant = $1),"
+        f" placed AS NOT MATERIALIZED ({_placed(source.table, '$2')} WHERE tenant = $1), {_adding(source)}"
     )
 
 
 def removing(source: Source) -> Sequence[str]:
     """Statements that take away the sums of tenant $1."""
-    cells = {"days": "cells", "months": "cells", "broad": "broads"}
-    return [
-        f"DELETE FROM {source.table}_{level} USING {names} WHERE {source.table}_{level}.cell_id = {names}.cell_id AND tenant = $1"
-        for level, names in cells.items()
-    ]
+    return [f"DELETE FROM {source.table}_{level.table(grain)} WHERE tenant = $1" for level in LEVELS for grain in level.grains]
 
 
-def _naming(rows: str) -> str:
+def _placed(changes: str, zone: str) -> str:
+    """Rows by cell and quarter with their day and their dimensions."""
+    return f"SELECT {changes}.*, (period AT TIME ZONE {zone})::date AS day, tenant, {', '.join(DIMENSIONS)} FROM {changes} JOIN cells USING (cell_id)"
+
+
+def _adding(source: Source) -> str:
+    """Adds `placed` to all sums: to those of days and months from sums by cell and day, which are far fewer."""
+    fine = ", ".join(("cell_id", "day", *source.keys))
+    names = ", ".join(f"any_value({name}) AS {name}" for name in ("tenant", *DIMENSIONS))
+    into = [_into(source, level, grain) for level in LEVELS for grain in level.grains]
+    added = ", ".join(f"added_{number} AS ({statement})" for number, statement in enumerate(into[:-1]))
+    return f"daily AS MATERIALIZED (SELECT {fine}, {names}, {_summed(source)} FROM placed GROUP BY {fine}), {added} {into[-1]}"
+
+
+def _into(source: Source, level: Level, grain: str) -> str:
+    """Adds rows to the sums of a level."""
+    at = "period" if grain == "quarters" else "day"
+    begin = "date_trunc('month', day::timestamp)::date" if grain == "months" else at
+    keys = ("tenant", *level.dimensions, *source.keys)
+    told, rows = ", ".join("campaign <> ''" if name == OWNED else name for name in keys), "placed" if grain == "quarters" else "daily"
     return (
-        f"INSERT INTO broads (cell_id, tenant, {', '.join(BROAD)}) SELECT DISTINCT {BROAD_ID}, tenant, {', '.join(BROAD)} FROM {rows}"
-        " ON CONFLICT DO NOTHING"
+        f"INSERT INTO {source.table}_{level.table(grain)} AS kept ({at}, {', '.join((*keys, *source.sums))})"
+        f" SELECT {begin}, {told}, {_summed(source)} FROM {rows} GROUP BY {', '.join(str(place + 1) for place in range(len(keys) + 1))} ORDER BY 1"
+        f" ON CONFLICT ({', '.join((at, *keys))}) DO UPDATE SET {', '.join(f'{name} = kept.{name} + excluded.{name}' for name in source.sums)}"
     )
 
 
-def _adding(source: Source, level: str, rows: str) -> str:
-    """Adds rows of days to the sums of a level."""
-    cell = BROAD_ID if level == "broad" else "cell_id"
-    day = "date_trunc('month', day::timestamp)::date" if level == "months" else "day"
-    keys = f"cell_id, day{''.join(', ' + key for key in source.keys)}"
-    places = ", ".join(str(number + 1) for number in range(2 + len(source.keys)))
-    sums, table = ", ".join(source.sums), f"{source.table}_{level}"
-    return (
-        f"INSERT INTO {table} AS kept ({keys}, {sums}) SELECT {cell}, {day}{''.join(', ' + key for key in source.keys)},"
-        f" {', '.join(f'sum({name})' for name in source.sums)} FROM {rows} GROUP BY {places} ORDER BY 2"
-        f" ON CONFLICT ({keys}) DO UPDATE SET {', '.join(f'{name} = kept.{name} + excluded.{name}' for name in source.sums)}"
-    )
+def _summed(source: Source) -> str:
+    return ", ".join(f"sum({name}) AS {name}" for name in source.sums)

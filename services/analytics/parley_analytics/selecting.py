@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from parley_analytics.query import Query
 from parley_analytics.rates import RATES
-from parley_analytics.reading import Arguments, Cells, Groups, bucket, listed, rows, these
+from parley_analytics.reading import Arguments, Groups, Names, bucket, found, listed, rows
 from parley_analytics.rollups import AMOUNTS, COUNTERS, Source
 
 ANY = ("sent", "failed", "unknown", "suppressed", "expired")
 """What happens to every message that counts: where none of these is, nothing is."""
 
-CELLS = 5000
-"""So many cells are read one by one; of more, all rows of the time."""
+MANY = 1000
+"""So many campaigns are read one by one; of more, all rows of the time."""
 
 
 class Statement(NamedTuple):
@@ -24,13 +24,13 @@ class Statement(NamedTuple):
     arguments: tuple[object, ...]
 
 
-def cells(tenant: str, query: Query, groups: Groups | None) -> Statement:
-    """The cells that a query is about, and more than `CELLS` where there are more."""
+def campaigns(tenant: str, query: Query) -> Statement:
+    """The campaigns that a query searches for, and more than `MANY` where there are more."""
     given = Arguments()
-    return Statement(these(tenant, query, groups, CELLS, given), tuple(given.values))
+    return Statement(found(tenant, query, MANY, given), tuple(given.values))
 
 
-def page(tenant: str, query: Query, summed: bool, known: Cells | None) -> Statement:
+def page(tenant: str, query: Query, summed: bool, known: Names | None) -> Statement:
     """The groups of the page in order, with what they are ordered by, and one more where there are more. A rate of nothing stands at the end.
 
     Only what decides the order is added up here, over all buckets; groups that came to nothing are none.
@@ -38,7 +38,7 @@ def page(tenant: str, query: Query, summed: bool, known: Cells | None) -> Statem
     given = Arguments()
     names, (value, needed) = listed(query.group_by), ordering(query)
     source = COUNTERS._replace(sums=tuple(dict.fromkeys((*needed, *ANY))))
-    counted = rows(source, tenant, replace(query, bucket=None), summed, known, given)
+    counted = rows(source, tenant, replace(query, bucket=None), summed, known, None, given)
     something = f"sum({' + '.join(ANY)})"
     order = f"value {'DESC' if query.order.startswith('-') else 'ASC'} NULLS LAST{''.join(f', {name}' for name in query.group_by)}"
     return Statement(
@@ -48,21 +48,20 @@ def page(tenant: str, query: Query, summed: bool, known: Cells | None) -> Statem
     )
 
 
-def added(source: Source, tenant: str, query: Query, summed: bool, known: Cells | None) -> Statement:
-    """The sums of a source by group, bucket and its keys."""
+def added(source: Source, tenant: str, query: Query, summed: bool, known: Names | None, groups: Groups | None = None) -> Statement:
+    """The sums of a source by group, bucket and its keys: of these campaigns where they are known, and of these groups."""
     given = Arguments()
     keys = (*query.group_by, *(["bucket"] if query.bucket else []), *source.keys)
-    counted = rows(source, tenant, query, summed, known, given)
+    counted = rows(source, tenant, query, summed, known, groups, given)
     return Statement(f"SELECT {listed(keys)}{sums(source.sums)} FROM ({counted}) AS counted {grouping(keys)}", tuple(given.values))
 
 
 def unowed(tenant: str, query: Query) -> Statement:
     """What reached goals and is owed to no message, by bucket."""
     given = Arguments()
-    begin = f"{bucket(query, 'period', given)} AS bucket, " if query.bucket else ""
     keys = (*(["bucket"] if query.bucket else []), "goal", "currency")
     return Statement(
-        f"SELECT {begin}goal, currency, sum(happened)::bigint AS happened, sum(value) AS value FROM unowed"
+        f"SELECT {bucket(query, 'period', given)}goal, currency, sum(happened)::bigint AS happened, sum(value) AS value FROM unowed"
         f" WHERE tenant = {given.add(tenant)} AND period >= {given.add(query.since)} AND period < {given.add(query.until)} {grouping(keys)}",
         tuple(given.values),
     )

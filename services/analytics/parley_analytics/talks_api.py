@@ -19,6 +19,7 @@ from parley_analytics.query import BUCKETS, LONGEST, NONE, Unclear
 from parley_analytics.talks import DIMENSIONS
 from parley_analytics.talks_kpis import Kpis
 from parley_analytics.talks_report import Asked, Summary, conversations
+from parley_analytics.told import rate
 
 PATH = "/v1/conversations/summary"
 PARAMETERS = ("group_by", "bucket", "from", "to", *DIMENSIONS)
@@ -88,7 +89,7 @@ def figures(kpis: Kpis) -> dict[str, Any]:
     """Counts, rates with their intervals, times in seconds, ratings; null where there is nothing to tell."""
     return {
         **kpis.counts,
-        "rates": {name: rate and rate._asdict() for name, rate in kpis.rates.items()},
+        "rates": {name: rate(found) for name, found in kpis.rates.items()},
         "seconds": {name: lasting and lasting._asdict() for name, lasting in kpis.times.items()},
         "rating": kpis.rating and kpis.rating._asdict(),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -86,6 +87,7 @@ def kpis(rows: Iterable[Mapping[str, Any]]) -> Kpis:
     )
 
 
+@cache
 def seconds(step: int) -> float:
     """What a duration in this step is taken for: the middle of it on the scale of logarithms, so it is wrong by 10.1 % at most."""
     return 0.0 if step == 0 else float(f"{SHORTEST * 10 ** ((step - 0.5) / A_DECADE):.4g}")

@@ -48,7 +48,7 @@ def figures(one: Line) -> dict[str, Any]:
 
 
 def rate(found: Rate | None) -> dict[str, float] | None:
-    return found and found._asdict()
+    return None if found is None else {"value": found.value, "low": found.low, "high": found.high}
 
 
 def money(found: Money, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Look:
         since, until = (one.astimezone(UTC) for one in self.asked.before)
         question = replace(self.query(campaign=campaign), since=since, until=until)
         async with asking(self.pool, self.tenant.name, question) as asked:
-            return await asked.total(question)
+            return await asked.total()
 
 
 async def overview(look: Look) -> list[Part]:
