@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -32,21 +33,29 @@ class CloudEvent(NamedTuple):
 
 def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CloudEvent:
     """The event in a Kafka record. Raises `Unreadable` with the reason."""
-    attributes: dict[str, str] = {}
+    found: dict[str, str] = {}
     others: dict[str, str] = {}
     try:
         for name, raw in headers:
             if raw is not None:
-                (attributes if (name := name.lower())[:3] == "ce_" else others)[name] = raw.decode()
+                attribute, lower = _named(name)
+                (found if attribute else others)[lower] = raw.decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"a header is not UTF-8: {error}") from error
+    data: bytes | Any = value or None
     if others.get("content-type", "").lower().startswith(STRUCTURED):
         found, data = split_structured(_json(value or b""))
-    else:
-        found, data = {name[3:]: text for name, text in attributes.items()}, value or None
     if "traceparent" in others:
         found["traceparent"] = others["traceparent"]
-    return CloudEvent(checked(found), data)
+    checked(found)
+    return CloudEvent(found, data)
+
+
+@lru_cache(maxsize=512)
+def _named(header: str) -> tuple[bool, str]:
+    """Whether a header is an attribute of the event, and its name. They are the same few for millions of records."""
+    name = header.lower()
+    return (True, name[3:]) if name.startswith("ce_") else (False, name)
 
 
 def split_structured(document: Any) -> tuple[dict[str, str], bytes | Any]:

@@ -78,18 +78,20 @@ class Caused:
 
 def by_place(records: Sequence[ConsumerRecord]) -> dict[Place, list[ConsumerRecord]]:
     """The records of a batch by partition, each in order of offset."""
-    found: dict[Place, list[ConsumerRecord]] = {}
+    found: dict[tuple[str, int], list[ConsumerRecord]] = {}
     for record in records:
-        found.setdefault(Place(record.topic, record.partition), []).append(record)
-    return found
+        found.setdefault((record.topic, record.partition), []).append(record)
+    return {Place(*place): batch for place, batch in found.items()}
 
 
 def decoded(records: Sequence[ConsumerRecord], prefix: str = "") -> Iterator[Entry]:
     """Each record as an event, or as broken with the reason. `prefix` stands before the contract's topic names."""
+    place, topic = Place("", -1), ""
     for record in records:
-        place = Place(record.topic, record.partition)
+        if record.topic != place.topic or record.partition != place.partition:  # records come partition by partition
+            place, topic = Place(record.topic, record.partition), record.topic.removeprefix(prefix)
         try:
-            yield Arrived(decode(record.topic.removeprefix(prefix), record.headers, record.value or b""), place, record.offset, record)
+            yield Arrived(decode(topic, record.headers, record.value or b""), place, record.offset, record)
         except Unreadable as error:
             yield Broken(place, record.offset, str(error), record)
 

@@ -124,20 +124,16 @@ def _envelope(topic: str, attributes: Mapping[str, str], data: bytes | Any) -> E
         raise Unreadable(f"{attributes['type']!r} is no type of {topic}; known: {known}")
     if data is None:
         raise Unreadable("the event has no data")
-    fields: dict[str, Any] = {ours: attributes[theirs] for theirs, ours in OPTIONAL.items() if theirs in attributes}
     try:
-        content = model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate_json(orjson.dumps(data))
-        return Envelope.model_validate(
-            {
-                "id": attributes["id"],
-                "source": attributes["source"],
-                "time": attributes.get("time") or getattr(content, "occurred_at", None) or "1970-01-01T00:00:00Z",
-                "traceparent": attributes.get("traceparent"),
-                "tenant": fields.pop("tenant", ""),
-                "data": content,
-                **fields,
-            }
-        )
+        # `model_validate_json` and `model_validate` ask on their way what nobody says here: a third of the time of reading.
+        content = model.__pydantic_validator__.validate_json(data if isinstance(data, bytes) else orjson.dumps(data))
+        fields: dict[str, Any] = {ours: attributes[theirs] for theirs, ours in OPTIONAL.items() if theirs in attributes}
+        fields.setdefault("tenant", "")
+        fields["id"], fields["source"], fields["traceparent"] = attributes["id"], attributes["source"], attributes.get("traceparent")
+        fields["time"] = attributes.get("time") or getattr(content, "occurred_at", None) or "1970-01-01T00:00:00Z"
+        fields["data"] = content
+        found: Envelope = Envelope.__pydantic_validator__.validate_python(fields)
+        return found
     except ValidationError as error:
         raise Unreadable(in_words(error)) from error
     except orjson.JSONEncodeError as error:
