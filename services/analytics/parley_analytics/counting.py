@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -22,16 +22,25 @@ from parley_analytics.facts import CLICKED, HIT, Facts, Message, cell_id
 
 PEOPLE = 1_634_628_730
 """The class of our advisory locks of contacts (any number that nobody else uses)."""
-FIGURES = ("counters", "reasons", "money", "worth", "unowed")
-"""What `sql/figures.sql` takes, in its order."""
+FIGURES = ("reasons", "money", "worth", "unowed")
+"""What `sql/figures.sql` takes beside counters, in its order."""
+OF_MESSAGES = 16
+"""Columns of `counters` that count messages; those of people stand behind them."""
+OF_PEOPLE = 7
+
+Quarter: TypeAlias = "tuple[UUID, datetime]"
+"""A cell and the begin of a quarter of an hour: the key of a counter."""
 
 
 class Span(NamedTuple):
-    """Between these times something of the contact may have come to belong to another message."""
+    """Between these times something of the contact may have come to belong to another message, and what there is of it: answers, refusals, conversions."""
 
     contact_id: UUID
     since: datetime
     until: datetime
+    wrote: bool = False
+    refused: bool = False
+    bought: bool = False
 
 
 @dataclass(slots=True)
@@ -41,6 +50,7 @@ class Counting:
     connection: Connection
     sql: Mapping[str, str]
     rules: Mapping[str, Attribution]
+    counters: dict[Quarter, list[int]] = field(default_factory=dict)
     figures: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in FIGURES})
     spans: list[Span] = field(default_factory=list)
     buyers: set[UUID] = field(default_factory=set)
@@ -62,8 +72,13 @@ class Counting:
         await self._owe()
         if self.owed:
             self._noted(await self._count(self.owed))
-        if any(self.figures.values()):
-            await self.connection.execute(self.sql["figures"], *self.figures.values())
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Changes the figures, by what came of all statements together."""
+        told = [(*quarter, counts) for quarter, counts in self.counters.items() if any(counts)]
+        if told or any(self.figures.values()):
+            await self.connection.execute(self.sql["figures"], *columns(told, 3), *self.figures.values())
 
     async def _take(self, facts: Facts) -> None:
         """Orders, replies and refusals as told."""
@@ -75,8 +90,8 @@ class Counting:
         if facts.replies or facts.opt_outs:
             refusals = (*columns(facts.opt_outs, 3), list(facts.opt_outs.values()))
             await self.connection.execute(self.sql["heard"], *columns(facts.replies, 4), *refusals)
-            self.spans += [Span(one.contact_id, one.at, one.at) for one in facts.replies]
-            self.spans += [Span(one.contact_id, one.at, one.at) for one in facts.opt_outs]
+            self.spans += [Span(one.contact_id, one.at, one.at, wrote=True) for one in facts.replies]
+            self.spans += [Span(one.contact_id, one.at, one.at, refused=True) for one in facts.opt_outs]
 
     async def _judge(self, facts: Facts) -> dict[UUID, UUID]:
         """Opens and clicks: what is new goes to the facts of its message; gives the messages of which one was judged otherwise before, with their contacts."""
@@ -106,16 +121,16 @@ class Counting:
 
     async def _owe(self) -> None:
         """Owes anew what may have moved."""
-        contacts = sorted(self.buyers | {one.contact_id for one in self.spans})
+        contacts = sorted(self.buyers | {one.contact_id for one in self.spans if one.bought})
         if contacts:
             rules = [(tenant, rule.window, rule.after_delivery) for tenant, rule in self.rules.items()]
             self._moved(await self.connection.fetchrow(self.sql["attribute"], contacts, *columns(rules, 3)))
-        if self.spans:
-            spans = columns(self.spans, 3)
-            for before, after, contact in await self.connection.fetch(self.sql["replies"], *spans):
+        if wrote := [one[:3] for one in self.spans if one.wrote]:
+            for before, after, contact in await self.connection.fetch(self.sql["replies"], *columns(wrote, 3)):
                 for message in self._between(before, after, contact):
                     message[0].replies += message[1]
-            for before, after, contact in await self.connection.fetch(self.sql["opt_outs"], *spans):
+        if refused := [one[:3] for one in self.spans if one.refused]:
+            for before, after, contact in await self.connection.fetch(self.sql["opt_outs"], *columns(refused, 3)):
                 for message in self._between(before, after, contact):
                     message[0].opt_outs += message[1]
 
@@ -138,7 +153,10 @@ class Counting:
         """Takes what a statement tells of messages that changed."""
         assert row is not None
         self._differ(row)
-        self.spans += [Span(*one) for one in zip(row["contacts"] or (), row["since"] or (), row["until"] or (), strict=True)]
+        for quarter, counts in zip(zip(row["cells"] or (), row["periods"] or (), strict=True), row["counts"] or (), strict=True):
+            self._add(quarter, counts + [0] * OF_PEOPLE)
+        asking = (row[name] or () for name in ("contacts", "since", "until", "wrote", "refused", "bought"))
+        self.spans += [Span(*one) for one in zip(*asking, strict=True)]
 
     def _differ(self, row: asyncpg.Record | None) -> None:
         """Keeps differences of figures for the end."""
@@ -146,6 +164,14 @@ class Counting:
         for name in FIGURES:
             if told := row.get(name):
                 self.figures[name].append(told)
+        quarters = zip(row.get("people_cells") or (), row.get("people_periods") or (), strict=True)
+        for quarter, counts in zip(quarters, row.get("people_counts") or (), strict=True):
+            self._add(quarter, [0] * OF_MESSAGES + counts)
+
+    def _add(self, quarter: Quarter, counts: list[int]) -> None:
+        """Adds to a counter."""
+        known = self.counters.get(quarter)
+        self.counters[quarter] = counts if known is None else [mine + theirs for mine, theirs in zip(known, counts, strict=True)]
 
 
 async def lock(connection: Connection, contacts: Iterable[UUID]) -> None:

@@ -1,7 +1,6 @@
     -- The end of `count.sql` and `correct.sql`: from what messages were and are to figures. People follow, and it is told by how much each counter is
-    -- to change
-    -- (`figures.sql` does it, once a batch). Also whose answers, refusals and orders may belong to other messages now, and from when to when; of most,
-    -- nobody's.
+    -- to change (those of messages and those of people, in the order of the columns of `counters`; `figures.sql` does it, once a batch). Also whose
+    -- answers, refusals and orders may belong to other messages now, and from when to when; of most, nobody's.
     RETURNING new.contact_id, old.cell_id AS old_cell_id, new.cell_id AS new_cell_id, old.period AS old_period, new.period AS new_period,
         old.left_at AS old_left_at, new.left_at AS new_left_at, old.arrived_at AS old_arrived_at, new.arrived_at AS new_arrived_at,
         old.dead AS old_dead, new.dead AS new_dead,
@@ -58,45 +57,39 @@
     WHERE COALESCE(old_left_at, new_left_at) IS NOT NULL AND ROW(old_cell_id, old_period, old_left_at, old_arrived_at, old_dead)
         IS DISTINCT FROM ROW(new_cell_id, new_period, new_left_at, new_arrived_at, new_dead)
 ), asking AS (
-    SELECT contact_id, since, until FROM stirred
-    WHERE EXISTS (SELECT FROM replies r WHERE r.contact_id = stirred.contact_id AND r.at BETWEEN since AND until + interval '72 hours')
-        OR EXISTS (SELECT FROM opt_outs o WHERE o.contact_id = stirred.contact_id AND o.at BETWEEN since AND until + interval '7 days')
-        OR EXISTS (SELECT FROM orders o WHERE o.contact_id = stirred.contact_id AND o.at >= since)
-)
-SELECT
-    (SELECT json_agg(d) FROM (
-        SELECT cell_id, period, sum(sent) AS sent, sum(delivered) AS delivered, sum(opened) AS opened, sum(clicked) AS clicked, sum(replied) AS replied,
-            sum(converted) AS converted, sum(opted_out) AS opted_out, sum(complained) AS complained, sum(bounced) AS bounced, sum(failed) AS failed,
-            sum(unknown) AS unknown, sum(suppressed) AS suppressed, sum(expired) AS expired, sum(opened_machine) AS opened_machine,
-            sum(clicked_machine) AS clicked_machine, sum(segments) AS segments, sum(people_sent) AS people_sent,
-            sum(people_delivered) AS people_delivered, sum(people_opened) AS people_opened, sum(people_clicked) AS people_clicked,
-            sum(people_replied) AS people_replied, sum(people_converted) AS people_converted, sum(people_opted_out) AS people_opted_out
+    SELECT array_agg(contact_id) AS contacts, array_agg(since) AS since, array_agg(until) AS until, array_agg(wrote) AS wrote,
+        array_agg(refused) AS refused, array_agg(bought) AS bought
+    FROM (
+        SELECT contact_id, since, until,
+            EXISTS (SELECT FROM replies r WHERE r.contact_id = stirred.contact_id AND r.at BETWEEN since AND until + interval '72 hours') AS wrote,
+            EXISTS (SELECT FROM opt_outs o WHERE o.contact_id = stirred.contact_id AND o.at BETWEEN since AND until + interval '7 days') AS refused,
+            EXISTS (SELECT FROM orders o WHERE o.contact_id = stirred.contact_id AND o.at >= since) AS bought
+        FROM stirred OFFSET 0
+    ) AS known WHERE wrote OR refused OR bought
+), counted AS (
+    SELECT array_agg(cell_id) AS cells, array_agg(period) AS periods, array_agg(counts) AS counts FROM (
+        SELECT cell_id, period, ARRAY[sum(sign * sent), sum(sign * delivered), sum(sign * opened), sum(sign * clicked), sum(sign * replied),
+            sum(sign * converted), sum(sign * opted_out), sum(sign * complained), sum(sign * bounced), sum(sign * failed), sum(sign * unknown),
+            sum(sign * suppressed), sum(sign * expired), sum(sign * opened_machine), sum(sign * clicked_machine), sum(sign * units)] AS counts
+        FROM signed GROUP BY cell_id, period) AS d
+), met AS (
+    SELECT array_agg(cell_id) AS people_cells, array_agg(period) AS people_periods, array_agg(counts) AS people_counts FROM (
+        SELECT cell_id, period, ARRAY[sum(sign), sum(sign * (delivered > 0)::integer), sum(sign * (opened > 0)::integer),
+            sum(sign * (clicked > 0)::integer), sum(sign * (replied > 0)::integer), sum(sign * (converted > 0)::integer),
+            sum(sign * (opted_out > 0)::integer)] AS counts
         FROM (
-            SELECT cell_id, period, sign * sent AS sent, sign * delivered AS delivered, sign * opened AS opened, sign * clicked AS clicked,
-                sign * replied AS replied,
-                sign * converted AS converted, sign * opted_out AS opted_out, sign * complained AS complained, sign * bounced AS bounced,
-                sign * failed AS failed, sign * unknown AS unknown, sign * suppressed AS suppressed, sign * expired AS expired,
-                sign * opened_machine AS opened_machine, sign * clicked_machine AS clicked_machine, sign * units AS segments,
-                0 AS people_sent, 0 AS people_delivered, 0 AS people_opened, 0 AS people_clicked, 0 AS people_replied, 0 AS people_converted,
-                0 AS people_opted_out
-            FROM signed
+            SELECT 1 AS sign, cell_id, new_period AS period, new_delivered AS delivered, new_opened AS opened, new_clicked AS clicked,
+                new_replied AS replied, new_converted AS converted, new_opted_out AS opted_out FROM reached WHERE new_period IS NOT NULL
             UNION ALL
-            SELECT cell_id, new_period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-                (new_delivered > 0)::integer, (new_opened > 0)::integer, (new_clicked > 0)::integer, (new_replied > 0)::integer,
-                (new_converted > 0)::integer, (new_opted_out > 0)::integer
-            FROM reached WHERE new_period IS NOT NULL
-            UNION ALL
-            SELECT cell_id, old_period, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1,
-                -(old_delivered > 0)::integer, -(old_opened > 0)::integer, -(old_clicked > 0)::integer, -(old_replied > 0)::integer,
-                -(old_converted > 0)::integer, -(old_opted_out > 0)::integer
+            SELECT -1, cell_id, old_period, old_delivered, old_opened, old_clicked, old_replied, old_converted, old_opted_out
             FROM reached WHERE old_period IS NOT NULL
-        ) AS counted GROUP BY cell_id, period) AS d) AS counters,
+        ) AS people GROUP BY cell_id, period) AS d
+)
+SELECT counted.*, met.*, asking.*,
     (SELECT json_agg(d) FROM (
         SELECT cell_id, period, ended AS status, why AS reason, sum(sign) AS messages FROM signed WHERE ended IS NOT NULL
         GROUP BY 1, 2, 3, 4 HAVING sum(sign) <> 0) AS d) AS reasons,
     (SELECT json_agg(d) FROM (
         SELECT cell_id, period, currency, 0 AS orders, 0 AS revenue, sum(sign * price) AS cost FROM signed WHERE price IS NOT NULL
-        GROUP BY 1, 2, 3 HAVING sum(sign * price) <> 0) AS d) AS money,
-    (SELECT array_agg(contact_id ORDER BY contact_id, since, until) FROM asking) AS contacts,
-    (SELECT array_agg(since ORDER BY contact_id, since, until) FROM asking) AS since,
-    (SELECT array_agg(until ORDER BY contact_id, since, until) FROM asking) AS until
+        GROUP BY 1, 2, 3 HAVING sum(sign * price) <> 0) AS d) AS money
+FROM counted, met, asking

@@ -1,23 +1,13 @@
 -- All figures that a batch changes, at its end and each once: rows that many batches write are held no longer than need be, and always in the same order.
--- The parameters are differences as the other statements tell them.
+-- The parameters are differences: of counters by cell and quarter, in the order of the columns, added up already; of the rest as the other statements tell them.
 WITH counted AS (
     INSERT INTO counters AS c
-    SELECT cell_id, period, sum(sent), sum(delivered), sum(opened), sum(clicked), sum(replied), sum(converted), sum(opted_out), sum(complained),
-        sum(bounced), sum(failed),
-        sum(unknown), sum(suppressed), sum(expired), sum(opened_machine), sum(clicked_machine), sum(segments), sum(people_sent), sum(people_delivered),
-        sum(people_opened), sum(people_clicked), sum(people_replied), sum(people_converted), sum(people_opted_out)
-    FROM unnest($1::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, period timestamptz, sent bigint, delivered bigint, opened bigint,
-        clicked bigint, replied bigint, converted bigint, opted_out bigint, complained bigint,
-        bounced bigint, failed bigint, unknown bigint, suppressed bigint, expired bigint, opened_machine bigint, clicked_machine bigint,
-        segments bigint, people_sent bigint, people_delivered bigint, people_opened bigint, people_clicked bigint, people_replied bigint,
-        people_converted bigint, people_opted_out bigint)
-    GROUP BY cell_id, period
-    HAVING sum(sent) <> 0 OR sum(delivered) <> 0 OR sum(opened) <> 0 OR sum(clicked) <> 0 OR sum(replied) <> 0 OR sum(converted) <> 0 OR
-        sum(opted_out) <> 0 OR sum(complained) <> 0 OR sum(bounced) <> 0 OR sum(failed) <> 0 OR sum(unknown) <> 0 OR sum(suppressed) <> 0 OR
-        sum(expired) <> 0 OR sum(opened_machine) <> 0 OR sum(clicked_machine) <> 0 OR sum(segments) <> 0 OR sum(people_sent) <> 0 OR
-        sum(people_delivered) <> 0 OR sum(people_opened) <> 0 OR sum(people_clicked) <> 0 OR sum(people_replied) <> 0 OR sum(people_converted) <> 0 OR
-        sum(people_opted_out) <> 0
-    ORDER BY cell_id, period
+    SELECT ($1::uuid[])[i], ($2::timestamptz[])[i],
+        n[i][1], n[i][2], n[i][3], n[i][4], n[i][5], n[i][6], n[i][7], n[i][8],
+        n[i][9], n[i][10], n[i][11], n[i][12], n[i][13], n[i][14], n[i][15], n[i][16],
+        n[i][17], n[i][18], n[i][19], n[i][20], n[i][21], n[i][22], n[i][23]
+    FROM (SELECT $3::bigint[] AS n) AS told, generate_subscripts($1::uuid[], 1) AS i
+    ORDER BY 1, 2
     ON CONFLICT (cell_id, period) DO UPDATE SET
         sent = c.sent + excluded.sent,
         delivered = c.delivered + excluded.delivered,
@@ -45,13 +35,13 @@ WITH counted AS (
 ), explained AS (
     INSERT INTO reasons AS r
     SELECT cell_id, period, status, reason, sum(messages)
-    FROM unnest($2::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, period timestamptz, status text, reason text, messages bigint)
+    FROM unnest($4::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, period timestamptz, status text, reason text, messages bigint)
     GROUP BY 1, 2, 3, 4 HAVING sum(messages) <> 0 ORDER BY 1, 2, 3, 4
     ON CONFLICT (cell_id, period, status, reason) DO UPDATE SET messages = r.messages + excluded.messages
 ), earned AS (
     INSERT INTO money AS m
     SELECT cell_id, period, currency, sum(orders), sum(revenue), sum(cost)
-    FROM unnest($3::json[]) AS told,
+    FROM unnest($5::json[]) AS told,
         json_to_recordset(told) AS d (cell_id uuid, period timestamptz, currency text, orders bigint, revenue numeric, cost numeric)
     GROUP BY 1, 2, 3 HAVING sum(orders) <> 0 OR sum(revenue) <> 0 OR sum(cost) <> 0 ORDER BY 1, 2, 3
     ON CONFLICT (cell_id, period, currency) DO UPDATE SET
@@ -59,14 +49,14 @@ WITH counted AS (
 ), weighed AS (
     INSERT INTO worth AS w
     SELECT cell_id, currency, sum(people), sum(total), sum(squares)
-    FROM unnest($4::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, currency text, people bigint, total numeric, squares numeric)
+    FROM unnest($6::json[]) AS told, json_to_recordset(told) AS d (cell_id uuid, currency text, people bigint, total numeric, squares numeric)
     GROUP BY 1, 2 HAVING sum(people) <> 0 OR sum(total) <> 0 OR sum(squares) <> 0 ORDER BY 1, 2
     ON CONFLICT (cell_id, currency) DO UPDATE SET people = w.people + excluded.people, total = w.total + excluded.total,
         squares = w.squares + excluded.squares
 )
 INSERT INTO unowed AS u
 SELECT tenant, goal, period, currency, sum(happened), sum(value)
-FROM unnest($5::json[]) AS told,
+FROM unnest($7::json[]) AS told,
     json_to_recordset(told) AS d (tenant text, goal text, period timestamptz, currency text, happened bigint, value numeric)
 GROUP BY 1, 2, 3, 4 HAVING sum(happened) <> 0 OR sum(value) <> 0 ORDER BY 1, 2, 3, 4
 ON CONFLICT (tenant, goal, period, currency) DO UPDATE SET happened = u.happened + excluded.happened, value = u.value + excluded.value

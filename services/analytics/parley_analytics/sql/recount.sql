@@ -8,13 +8,10 @@ WITH known AS (
     WHERE p.cell_id = first.cell_id AND p.contact_id = first.contact_id AND p.first_sent_at IS DISTINCT FROM first.at
     RETURNING old AS before, new AS after
 )
-SELECT json_agg(d) AS counters FROM (
-    SELECT (p).cell_id, (p).period, 0 AS sent, 0 AS delivered, 0 AS opened, 0 AS clicked, 0 AS replied, 0 AS converted, 0 AS opted_out,
-        0 AS complained, 0 AS bounced, 0 AS failed,
-        0 AS unknown, 0 AS suppressed, 0 AS expired, 0 AS opened_machine, 0 AS clicked_machine, 0 AS segments,
-        sum(sign) AS people_sent, sum(sign * ((p).delivered > 0)::integer) AS people_delivered, sum(sign * ((p).opened > 0)::integer) AS people_opened,
-        sum(sign * ((p).clicked > 0)::integer) AS people_clicked, sum(sign * ((p).replied > 0)::integer) AS people_replied,
-        sum(sign * ((p).converted > 0)::integer) AS people_converted, sum(sign * ((p).opted_out > 0)::integer) AS people_opted_out
+SELECT array_agg(cell_id) AS people_cells, array_agg(period) AS people_periods, array_agg(counts) AS people_counts FROM (
+    SELECT (p).cell_id, (p).period, ARRAY[sum(sign), sum(sign * ((p).delivered > 0)::integer), sum(sign * ((p).opened > 0)::integer),
+        sum(sign * ((p).clicked > 0)::integer), sum(sign * ((p).replied > 0)::integer), sum(sign * ((p).converted > 0)::integer),
+        sum(sign * ((p).opted_out > 0)::integer)] AS counts
     FROM anew, LATERAL (VALUES (after, 1), (before, -1)) AS counted (p, sign) WHERE (p).period IS NOT NULL
     GROUP BY 1, 2
 ) AS d
