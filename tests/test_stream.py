@@ -302,6 +302,24 @@ def test_a_cursor_moved_by_somebody_else_is_believed(settings):
     assert asyncio.run(main()) == ["a", "b"]
 
 
+def test_what_a_crash_of_the_database_took_away_is_done_again(settings):
+    """Effects and cursor go together (decision 46): the running stream finds its cursor behind, and reads again from there."""
+
+    async def main():
+        contact = uuid4()
+        async with Running(settings, Counting()) as one:
+            await one.bus.publish([wire.encode(said(contact, "a"))])
+            await one.applied(1)
+            async with one.pool.acquire() as connection, connection.transaction():
+                await connection.execute("DELETE FROM effects")
+                await connection.execute("UPDATE cursors SET next_offset = next_offset - 1, pending = '' WHERE next_offset > 0")
+            await one.bus.publish([wire.encode(said(contact, "b"))])
+            await one.applied(2)
+            return await one.effects()
+
+    assert ["a", "b"] == asyncio.run(main())
+
+
 def test_customer_events_resolve_to_their_own_type():
     """One type, two topics: the topic tells the model."""
     acted = CustomerActed(contact_id=uuid4(), customer=Customer(id="c"), name="order.placed", occurred_at=NOW)

@@ -7,7 +7,7 @@ the figures change, by all the differences together. Each statement stands in `s
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
@@ -50,6 +50,8 @@ class Counting:
     connection: Connection
     sql: Mapping[str, str]
     rules: Mapping[str, Attribution]
+    held: Collection[UUID] = frozenset()
+    """Contacts whose locks the transaction has already."""
     counters: dict[Quarter, list[int]] = field(default_factory=dict)
     figures: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in FIGURES})
     spans: list[Span] = field(default_factory=list)
@@ -62,7 +64,8 @@ class Counting:
 
     async def run(self, facts: Facts) -> None:
         self.people |= facts.people()
-        await lock(self.connection, self.people)
+        if unlocked := self.people.difference(self.held):
+            await lock(self.connection, unlocked)
         await self._take(facts)
         corrected = await self._judge(facts)
         if facts.messages:
@@ -176,8 +179,12 @@ class Counting:
 
 async def lock(connection: Connection, contacts: Iterable[UUID]) -> None:
     """What is said of a contact comes on several topics, which for a moment two replicas may hold: whoever comes second must see what the first one wrote."""
-    locks = sorted({zlib.crc32(contact.bytes) - 2**31 for contact in contacts})
-    await connection.execute("SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number", PEOPLE, locks)
+    await connection.execute("SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number", PEOPLE, locks(contacts))
+
+
+def locks(contacts: Iterable[UUID]) -> list[int]:
+    """The numbers of the contacts' locks, in the order in which everybody takes them."""
+    return sorted({zlib.crc32(contact.bytes) - 2**31 for contact in contacts})
 
 
 def arguments(messages: Mapping[UUID, Message]) -> tuple[str, str]:

@@ -6,23 +6,29 @@ behind the question who was erased (`erasing`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from types import MappingProxyType
+from uuid import UUID
 
 from parley.attribution import Attribution
 from parley.contracts import ConsentChanged, CustomerActed, DeliveryChanged, EngagementRecorded
 from parley.database import Connection
 from parley.step import Arrived, Caused
-from parley_analytics.counting import Counting, lock
+from parley_analytics.counting import PEOPLE, Counting, lock, locks
 from parley_analytics.erasing import Veil
 from parley_analytics.gathering import gather
 from parley_analytics.outcomes import Outcomes
 
 ERASING = 1_634_628_729, 1024
 """The advisory lock that whoever counts shares, and whoever erases has alone."""
+TURN = """
+SELECT pg_advisory_xact_lock($3, number) FROM (
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock{}($1, $2) OFFSET 0
+) AS turn LEFT JOIN unnest($4::integer[]) AS number ON true
+"""
 USUAL = Attribution()
 
 
@@ -64,11 +70,12 @@ class Count:
         facts = gather((one.event for one in batch), rules)
         if facts.empty:
             return ()
-        await self._turn(connection, erasing=bool(facts.erased))
+        held = facts.people()
+        await self._turn(connection, held, erasing=bool(facts.erased))
         if facts.erased:
             await self.veil.erase(connection, facts.erased, now)
         facts = await self.veil.over(connection, facts, now)
-        counting = Counting(connection, self.sql, rules)
+        counting = Counting(connection, self.sql, rules, held)
         await counting.run(facts)
         if counting.former:
             await lock(connection, counting.former)
@@ -76,10 +83,11 @@ class Count:
         await self.outcomes.follow(connection, counting.people | buyers, buyers, self.rules)
         return ()
 
-    async def _turn(self, connection: Connection, erasing: bool) -> None:
-        """Batches may count at the same time; while somebody is erased nobody counts, or what another replica is just writing would stay.
+    async def _turn(self, connection: Connection, contacts: Collection[UUID], erasing: bool) -> None:
+        """Batches may count at the same time; while somebody is erased nobody counts, or what another replica is just writing would stay. Then the locks
+        of the contacts, on the same way to the server.
 
-        The statements are long, the rows few: to plan them anew each time would take longer than to carry them out.
+        The statements are long, the rows few: to plan them anew each time would take longer than to carry them out. And nobody waits for the disk: what
+        a crash of the database takes away, facts and cursor together, is read again from the log (decision 46).
         """
-        turn = f"pg_advisory_xact_lock{'' if erasing else '_shared'}($1, $2)"
-        await connection.execute(f"SELECT set_config('plan_cache_mode', 'force_generic_plan', true), {turn}", *ERASING)
+        await connection.execute(TURN.format("" if erasing else "_shared"), *ERASING, PEOPLE, locks(contacts))

@@ -1,5 +1,6 @@
 -- All figures that a batch changes, at its end and each once: rows that many batches write are held no longer than need be, and always in the same order.
--- The parameters are differences: of counters by cell and quarter, in the order of the columns, added up already; of the rest as the other statements tell them.
+-- The parameters are differences: of counters by cell and quarter, in the order of the columns, added up already; of the rest as the other statements
+-- tell them.
 WITH counted AS (
     INSERT INTO counters AS c
     SELECT ($1::uuid[])[i], ($2::timestamptz[])[i],
