@@ -223,6 +223,7 @@ def test_stop_on_one_channel_does_not_close_the_other():
 
 def contact(**state):
     conversation = {"id": "c1", "opened_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:00:01Z", "waiting": True}
+    conversation |= {"promised": {"token": "p1", "due": "2026-01-01T00:30:00Z"}}
     consents = {"sms:reply": {"state": "granted", "at": "2026-01-01T00:00:00Z"}}
     return {CONTACT: {"status": "waiting", "state": {"received": 2, "conversation": conversation, "consents": consents, **state}}}
 
@@ -230,12 +231,16 @@ def contact(**state):
 def test_states_differ_by_anything_but_times():
     """Times are left out, everything else is compared, and the difference says where."""
     later = {"id": "c1", "opened_at": "2027-01-01T00:00:00Z", "last_at": "2027-01-01T00:00:01Z", "waiting": True}
+    later |= {"promised": {"token": "p1", "due": "2027-01-01T00:30:00Z"}}
     agreed = {"sms:reply": {"state": "granted", "at": "2027-01-01T00:00:00Z"}}
 
     assert [] == state_differences(contact(), contact(conversation=later, consents=agreed))
     assert [f"contact {CONTACT}: state.received is 2 in the first run and 3 in the second"] == state_differences(contact(), contact(received=3))
     assert [f"contact {CONTACT}: state.conversation.id is 'c1' in the first run and 'c2' in the second"] == state_differences(
         contact(), contact(conversation={**later, "id": "c2"})
+    )
+    assert [f"contact {CONTACT}: state.conversation.promised.token is 'p1' in the first run and 'p2' in the second"] == state_differences(
+        contact(), contact(conversation={**later, "promised": {"token": "p2", "due": "2027-01-01T00:30:00Z"}})
     )
     assert [f"contact {CONTACT}: only in the first run"] == state_differences(contact(), {})
 

@@ -138,10 +138,10 @@ CLICKED = "message.clicked"
 def state_differences(ours: Mapping[UUID, Mapping[str, Any]], theirs: Mapping[UUID, Mapping[str, Any]]) -> list[str]:
     """Where the router's contacts of two runs of the same customers differ, a sentence each, by contact.
 
-    Left out are times, which no two runs share: of the conversation, of consents, of what happened (how often it did is compared), of flows that wait
-    and of conversions that are watched for; and clicks, for a redirect does not wait for the bus: one that is asked for while the bus is away is lost
-    with its process, and whose click it was hangs on when the message arrived. Nothing else is: ids of contacts, conversations and waits follow from
-    the customers' own ids, so they must be the same. The columns `positions` and `changed_at` are not read.
+    Left out are times, which no two runs share: of the conversation and what was promised in it, of consents, of what happened (how often it did is
+    compared), of flows that wait and of conversions that are watched for; and clicks, for a redirect does not wait for the bus: one that is asked for
+    while the bus is away is lost with its process, and whose click it was hangs on when the message arrived. Nothing else is: ids of contacts,
+    conversations and waits follow from the customers' own ids, so they must be the same. The columns `positions` and `changed_at` are not read.
     """
     found = [f"contact {one}: only in the {'first' if one in ours else 'second'} run" for one in sorted(ours.keys() ^ theirs.keys())]
     for contact in sorted(ours.keys() & theirs.keys()):
@@ -159,6 +159,8 @@ def _timeless(contact: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("conversation", "position"):
         if state.get(name) is not None:
             state[name] = _without_times(state[name])
+    if (promised := (state.get("conversation") or {}).get("promised")) is not None:
+        state["conversation"]["promised"] = _without_times(promised)
     for name in ("runs", "goals"):
         state[name] = [_without_times(one) for one in state.get(name, ())]
     state["planned"] = {name: _without_times(one) for name, one in state.get("planned", {}).items()}
