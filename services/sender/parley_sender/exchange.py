@@ -56,25 +56,27 @@ class Exchange(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no instance of it
 
     def data_received(self, data: bytes) -> None:
+        """What comes unasked ends the connection; what comes behind a whole answer does, too, and is no part of it."""
         self._came += len(data)
+        if self._waiting is None:
+            self.end()
+            return
         try:
-            if self._waiting is None:
-                raise Broken("an answer that nobody asked for")
             if self._came > LIMIT:
                 raise Broken(f"more than {LIMIT} bytes")
             self._parser.feed_data(data)
-            if self._whole:
-                self._answered()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, Broken) as error:
-            self._broken(error)
+            if not self._whole:
+                self._broken(error)
+                return
+            self._keeps = False
+        if self._whole:
+            self._answered()
 
     def eof_received(self) -> bool:
         """The other side is through. It may be how an answer without a length ends."""
         if self._waiting is not None and self._lasts_to_the_end():
-            try:
-                self._answered()
-            except Broken as error:
-                self._broken(error)
+            self._answered()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -109,7 +111,11 @@ class Exchange(asyncio.Protocol):
         return self._headed and not self._headers.keys() & {"content-length", "transfer-encoding"}
 
     def _answered(self) -> None:
-        body = opened(b"".join(self._body), self._headers)
+        try:
+            body = opened(b"".join(self._body), self._headers)
+        except Broken as error:
+            self._broken(error)
+            return
         waiting, self._waiting = self._waiting, None
         if not self._keeps:
             self.end()
