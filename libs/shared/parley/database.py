@@ -27,6 +27,9 @@ OUTSIDE: tuple[type[BaseException], ...] = (
 )
 """Errors of the database, not of what was asked of it: the same step may succeed later."""
 
+WHOLE = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+"""PostgreSQL's ways to answer by reading a table, or an index, from its beginning to its end."""
+
 _NUMBERED = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 
@@ -34,13 +37,14 @@ class SchemaError(RuntimeError):
     """The migrations in the code and those in the database do not fit."""
 
 
-async def connect(dsn: str, schema: str, *, size: int = 24) -> Pool:
+async def connect(dsn: str, schema: str, *, size: int = 24, by_keys: bool = False) -> Pool:
     """A pool whose connections live in `schema`. Raises what asyncpg raises when there is no database.
 
     `size`: connections at most; each lane of a sender wants one for its turn. One is made at once, and none is kept by force: while the database is away
-    asyncpg would try again and again, a trace each time.
+    asyncpg would try again and again, a trace each time. `by_keys`: rows are found by their keys whatever size the planner takes a table for
+    (docs/decisions/0047); who reads a table whole says so (`whole`).
     """
-    session = _session(schema)
+    session = _session(schema) | (dict.fromkeys(WHOLE, "off") if by_keys else {})
     return await asyncpg.create_pool(
         dsn, init_size=1, min_size=0, max_size=size, timeout=10, command_timeout=60, server_settings=session, reset=_as_it_is
     )
@@ -49,6 +53,11 @@ async def connect(dsn: str, schema: str, *, size: int = 24) -> Pool:
 async def _as_it_is(_: asyncpg.Connection[asyncpg.Record]) -> None:
     """A connection goes back to the pool as it is (asyncpg has ended its transaction): nothing here sets, locks or listens beyond a transaction but on
     connections of its own (`single`), and resetting all that for each transaction is one more way to the server and back."""
+
+
+async def whole(connection: Connection) -> None:
+    """For the rest of this transaction tables may be read whole, also where the pool finds rows by their keys."""
+    await connection.execute("".join(f"SET LOCAL {way} = on;" for way in WHOLE))
 
 
 async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
@@ -82,6 +91,7 @@ async def migrate(pool: Pool, schema: str, *packages: str) -> list[str]:
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('parley.migrate'))")
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await connection.execute(f'SET LOCAL search_path TO "{schema}"')
+        await whole(connection)
         await connection.execute("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())")
         done = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
         known = migrations(*packages)

@@ -59,4 +59,4 @@ async def build(context: Context) -> Parts:
     )
 
 
-SERVICE = Service("sender", ("parley", "parley_sender"), build)
+SERVICE = Service("sender", ("parley", "parley_sender"), build, by_keys=True)

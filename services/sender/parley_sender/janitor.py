@@ -10,6 +10,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
+from parley import database
 from parley.database import OUTSIDE
 from parley.policies import LONGEST_WINDOW
 from parley.service import Context
@@ -68,11 +69,14 @@ class Janitor:
         """Drops some of what is old in each table. Whether there may be more."""
         counts = [await self._drop(table, kept) for table, kept in self.kept.items()]
         async with self.context.pool.acquire() as connection, connection.transaction():
+            await database.whole(connection)
             counts.append(await standing.forget(connection, MOST))
         return max(counts) >= MOST
 
     async def _drop(self, table: str, kept: timedelta) -> int:
         over = OLD[table]
         found = f"SELECT ctid FROM {table} t WHERE $1::timestamptz IS NOT NULL AND {over} LIMIT {MOST} FOR UPDATE SKIP LOCKED"  # some ask for no age
-        done: str = await self.context.pool.execute(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({found}))", self.context.clock() - kept)
+        async with self.context.pool.acquire() as connection, connection.transaction():
+            await database.whole(connection)  # by age nothing has a key
+            done: str = await connection.execute(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({found}))", self.context.clock() - kept)
         return int(done.removeprefix("DELETE "))

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from parley import database
 from parley.channels.shape import Account
 from parley.config import Rate, per_second
 from parley.database import Pool
@@ -81,12 +82,7 @@ async def change(request: Request, context: Context) -> Response:
 async def shown(pool: Pool, own: Mapping[str, Account]) -> list[dict[str, Any]]:
     """Lanes as they are answered, by name."""
     names = [part for one in own.values() for part in parts(one)]
-    open_ = await pool.fetch(
-        "SELECT split_part(part, '#', 1) AS lane, purpose, state = 'calling' AS calling, sum(count)::bigint AS count, min(since) AS since FROM ("
-        "  SELECT line, state, count(*) AS count, min(due_at) AS since FROM queue GROUP BY line, state) AS open"
-        " JOIN lines USING (line) WHERE part = ANY($1::text[]) GROUP BY 1, 2, 3",
-        names,
-    )
+    open_ = await _open(pool, names)
     set_ = await pool.fetch("SELECT lane, paused_by, paused_at, rate, broken_until FROM lanes WHERE lane = ANY($1::text[])", names)
     unknown = await pool.fetch(
         "SELECT lane, count(*) AS count FROM deliveries WHERE status = 'unknown' AND tenant = ANY($1::text[]) GROUP BY lane",
@@ -98,6 +94,18 @@ async def shown(pool: Pool, own: Mapping[str, Account]) -> list[dict[str, Any]]:
         _shown(own[name], [row for row in open_ if row["lane"] == name], by_part.get(parts(own[name])[0]), counts.get(name, 0))
         for name in sorted(own)
     ]
+
+
+async def _open(pool: Pool, parts: Sequence[str]) -> list[asyncpg.Record]:
+    """What is open in these parts, by lane and purpose, what is being called for apart."""
+    async with pool.acquire() as connection, connection.transaction():
+        await database.whole(connection)
+        return await connection.fetch(
+            "SELECT split_part(part, '#', 1) AS lane, purpose, state = 'calling' AS calling, sum(count)::bigint AS count, min(since) AS since FROM ("
+            "  SELECT line, state, count(*) AS count, min(due_at) AS since FROM queue GROUP BY line, state) AS open"
+            " JOIN lines USING (line) WHERE part = ANY($1::text[]) GROUP BY 1, 2, 3",
+            parts,
+        )
 
 
 def _shown(account: Account, rows: Sequence[asyncpg.Record], set_: asyncpg.Record | None, unknown: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from datetime import datetime
 import asyncpg
 import structlog
 
-from parley import cursor
+from parley import cursor, database
 from parley.channels.shape import Account
 from parley.contracts import DeliveryStatus, Record
 from parley.database import OUTSIDE, Connection
@@ -75,6 +75,7 @@ class Strays:
         async with self.context.pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended('parley.lane:' || $1, 0))", part):
                 return 0
+            await database.whole(connection)  # where a line is nobody's, no key says what stands in it
             hold, pending, *_ = await ledger.standing(connection, part)
             changes, chains = await ledger.interrupted(connection, account, self.law.policy, part, None, [], now)
             moved = await _moved(connection, part, account) if account is not None else 0
