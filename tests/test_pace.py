@@ -94,6 +94,21 @@ def test_beside_replies_a_standstill_does_not_come_again_each_second():
     assert longest_wait(True) < 0.06 < 0.15 < longest_wait(False)
 
 
+def test_beside_replies_a_small_hole_closes_by_and_by():
+    """Some hundredths of a second in which nothing left do not come again each second for ever: the rate pays for them once, in the seconds after."""
+    pace, now, left = Pace(Bucket(100, 1)), 0.0, [0.0]
+    while now < 60:
+        now = pace.at(1, now)
+        now += 0.028 if left[-1] < 3 <= now else 0
+        pace.take(1, "+1", False, now)
+        left.append(now)
+
+    waits = [(later, later - sooner) for sooner, later in pairwise(left)]
+    assert max(wait for at, wait in waits if 4 < at < 5) > 0.025
+    assert max(wait for at, wait in waits if at > 10) <= 0.0202
+    assert len(left) >= 60 * 100 / (1 + GUARD) - 5
+
+
 def test_a_takeover_begins_empty():
     """The last holder may have spent the whole second: whatever it sent, the next leaves where no window sees too much."""
     bucket = Bucket.empty(10, 10, 1.0, 100.0)

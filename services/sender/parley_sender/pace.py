@@ -20,8 +20,11 @@ SLOWER, SLOWEST = 0.5, 0.05
 """After a provider's 429 the rate falls to this share of what it was, but not below that of the configured one."""
 GROWTH = 0.02
 """Share of the configured rate that comes back each second afterwards."""
-HOLE = 0.03
-"""Seconds of a hole that is left all the same, or the time of two units where that is more: it harms no reply, and to close it would cost the rate."""
+HOLE, EVEN = 0.03, 0.01
+"""Seconds of a hole that is closed only by and by, or the time of two units where that is more; and of one that stays, or the time of one unit: a reply does not
+notice it, and to close it would cost the rate."""
+CLOSED = 0.005
+"""Of each second so much is given for closing the former: a reply in each twentieth of them would wait for it, second after second."""
 LIVELY = 10.0
 """Seconds after a reply for which a lane is kept even: who waits for an answer comes at any moment."""
 PAUSE = 1.0
@@ -56,6 +59,8 @@ class Bucket:
     share_at: float = 0.0
     fresh_at: float = 0.0
     """What was not sent before is not made up for."""
+    closed_at: float = -math.inf
+    """When a hole was made smaller, the last time."""
     roomed_at: float = -math.inf
     """When the window had room again, the last time that it had none."""
     _sent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -102,13 +107,21 @@ class Bucket:
     def take(self, units: int, now: float, even: bool = False) -> None:
         """Units leave now, and those that were late are made up for. A standstill, and the rush after it, then come again each window for as long as the lane is
         busy, and whoever comes within the one waits for the other. `even`: they do not, for what the window kept is not made up for: the rate loses it once."""
-        speed, kept = self.speed(now), -math.inf
         fits = 2 * units / self.rate if units > 1 else 0.0  # one of several units waits for its room, which is no standstill
-        if even:
-            self._room_at(min(units, self.most), now)
-            kept = min(self.roomed_at, now) - max(HOLE, 2 / self.rate, fits)
-        self.full_at = max(self.full_at, now - max(CATCH_UP, fits), self.fresh_at, kept) + units / speed
+        kept = self._kept(units, fits, now) if even else -math.inf
+        each = max(1 / self.speed(now), (self.window + GUARD) / self.most) if even else 1 / self.speed(now)
+        self.full_at = max(self.full_at, now - max(CATCH_UP, fits), self.fresh_at, kept) + units * each
         self.note(now, units)
+
+    def _kept(self, units: int, fits: float, now: float) -> float:
+        """Until when nothing is made up for of what the window kept, so that its holes close: wide ones at once, the others by and by."""
+        self._room_at(min(units, self.most), now)
+        roomed = min(self.roomed_at, now)
+        more = roomed - self.full_at - max(EVEN, 1 / self.rate, fits)
+        if more <= 0:
+            return -math.inf
+        closing, self.closed_at = min(more, CLOSED * min(1.0, now - self.closed_at)), now
+        return max(self.full_at + closing, roomed - max(HOLE, 2 / self.rate, fits))
 
     def unsaved(self, now: float) -> None:
         """Where nothing leaves for a second, because nobody knows what left in the one before, nothing is saved up in it either: else a burst would follow it."""
