@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from parley.contracts import Content
 from parley_sender import lanes, spread
-from parley_sender.departures import HORIZON
+from parley_sender.departures import FARTHEST
 from tests.conftest import until
 from tests.test_sender_lanes import Desk
 
@@ -85,7 +85,7 @@ def test_a_lane_whose_lock_died_without_a_word_is_not_fought_for(settings, tmp_p
 
     assert ({1}, 2) == (set(received.values()), fence)
     assert sent <= set(received)
-    assert len(sent) >= 100 - 20 * HORIZON - 3  # what was claimed ahead at the takeover, and a call or two under way
+    assert len(sent) >= 100 - 20 * FARTHEST - 3  # what was claimed ahead at the takeover, more on a busy machine, and a call or two under way
 
 
 def test_a_second_replica_gets_its_share_of_the_lanes(settings, tmp_path, monkeypatch):

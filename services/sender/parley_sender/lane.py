@@ -22,20 +22,21 @@ from parley.contracts import Purpose
 from parley.database import Connection
 from parley.failures import Outcome
 from parley.service import Context
-from parley_sender import facts, ledger, picking, rerouting, standing
-from parley_sender.breaker import Breaker
+from parley_sender import ledger, picking, standing, takeover
+from parley_sender.backlog import Backlog
 from parley_sender.call import CONNECTED, Calls
 from parley_sender.calling import Calling
-from parley_sender.departures import HEAR, RANK, STILL, Departures
-from parley_sender.handover import packed, unpacked
+from parley_sender.circuit import Circuit
+from parley_sender.departures import HEAR, STILL, Departures
+from parley_sender.handover import packed
 from parley_sender.law import Law
 from parley_sender.ledger import Changed, Claimed, Wishes
-from parley_sender.limits import Limits, as_wished
+from parley_sender.limits import Limits
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.pace import Leaving
-from parley_sender.queue import Lines, Waiting
+from parley_sender.queue import Waiting
 from parley_sender.saying import Saying
-from parley_sender.standing import Stirred
+from parley_sender.takeover import Before
 from parley_sender.tell import records
 from parley_sender.withheld import withheld
 
@@ -50,10 +51,8 @@ GATHER, LONGEST_GATHER = 0.004, 0.04
 become fewer and larger; at least, and at most."""
 ACCEPTED = 0.05
 """Seconds that the other side may take to take up a new connection: the call on it is counted so much later than it left."""
-REROUTE, MOVED = 0.5, 500
-"""Seconds between two moves of messages away from an open circuit, and how many move at once."""
-LOOK, WHOLE = 5.0, 60.0
-"""Seconds after which lines are read again from where they stood that long ago (what was committed late stands before what was read), and from their beginning."""
+LOOK = 5.0
+"""Seconds after which there is a turn though nothing happened: people may have set the lane otherwise."""
 
 
 @dataclass
@@ -73,12 +72,6 @@ class Lane:
     """When it was taken up, or its last turn ended, by the loop's clock."""
     _hold: ledger.Hold | None = None
     _wishes: Wishes = field(default_factory=Wishes)
-    _lines: Lines = field(default_factory=Lines)
-    _unknown: set[int] = field(default_factory=set)
-    _all_unknown: bool = False
-    """Something may stand in a line of which nobody told the number."""
-    _looked: tuple[float, dict[int, int]] = (0.0, {})
-    _whole_at: float = 0.0
     _turned_at: float = 0.0
     _took: float = 0.0
     """Seconds of the last turn."""
@@ -86,17 +79,18 @@ class Lane:
     """A reply has come to stand in a line since the last turn."""
     _hasty: bool = False
     """The last turn let replies through and nothing else."""
-    _breaker: Breaker = field(default_factory=Breaker)
-    _moved: dict[int, int] = field(default_factory=dict)
-    _move_at: float = 0.0
     _under_way: int = 0
     _calls: dict[UUID, tuple[Claimed, asyncio.Task[None] | None]] = field(default_factory=dict)
     _over: list[tuple[Finished, Claimed]] = field(default_factory=list)
+    _backlog: Backlog = field(init=False)
+    _circuit: Circuit = field(init=False)
     _departures: Departures = field(init=False)
     _calling: Calling = field(init=False)
     _saying: Saying = field(init=False)
 
     def __post_init__(self) -> None:
+        self._backlog = Backlog(self.part)
+        self._circuit = Circuit(self.part, self.law)
         self._saying = Saying(self.context.bus, self.part)
         self._calling = Calling(self.account, self.context, self.clients)
         own, whose = self.account, partial(standing.of_address, self.account.channel)
@@ -110,11 +104,9 @@ class Lane:
 
     def stirred(self, lines: Iterable[int] | None) -> None:
         """Something came to stand in these lines, or in any; or (None) people set the lane otherwise, which the next turn heeds."""
-        self._unknown.update(self._lines.stirred(lines))
-        known = self._lines.lines
-        self._urgent |= any(known[line].purpose is Purpose.REPLY for line in lines or () if line in known)
+        self._urgent |= self._backlog.stirred(lines)
         if lines is None:
-            self._turned_at, self._all_unknown = -LOOK, True
+            self._turned_at = -LOOK
         self.wake.set()
         if self._urgent:
             self._hurry.set()
@@ -165,9 +157,9 @@ class Lane:
         assert self._hold is not None
         self.wake.clear()
         self._hurry.clear()
-        self._look_again()
+        self._backlog.look_again(self._now)
         claiming = claiming and self._may_claim()
-        if not self._over and not (claiming and (self._unknown or self._all_unknown or not self._lines.idle)) and not self._due():
+        if not self._over and not (claiming and (self._backlog.untold or not self._backlog.idle)) and not self._due():
             return
         self._turned_at = asked_at = self._now
         # Somebody waits for an answer: it goes first, and what ended meanwhile is written down by the turn after.
@@ -191,18 +183,18 @@ class Lane:
             others = {part: lines for part, lines in mine.items() if part != self.part}
             await standing.tell(connection, others)
             said = records([*changes, *stopped, *held], now)
-            elsewhere = await self._rerouted(connection, now)
+            elsewhere = await self._circuit.rerouted(connection, now, self._now)
             await standing.tell(connection, elsewhere)
-            await ledger.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]), self._breaker.until)
+            await ledger.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]), self._circuit.until)
         self._hold = hold
         del self._over[: len(over)]
-        self._lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
+        self._backlog.lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
         if len(claimed) < len(taken) or self._hasty:
             self.wake.set()  # what the gate kept left room; what is not a reply has its turn
         if stirred := mine.get(self.part):  # none: nobody is woken, else a lane with a backlog would turn without a rest
             self.stirred(stirred)
         if elsewhere:
-            self._lines.reread(dict.fromkeys(self._lines.lines, 0))
+            self._backlog.reread()
         for one in claimed:
             self._calls[one.message_id] = one, None
         owed = {one.message_id for one in taken if one.owed}
@@ -214,27 +206,14 @@ class Lane:
 
     def _due(self) -> bool:
         """Whether a turn is due though nothing happened: people may have set the lane otherwise, or what waits may take another way."""
-        broken = self._breaker.opens_until(self.context.clock()) is not None and self._now >= self._move_at
-        return broken or self._now >= self._turned_at + LOOK
+        return self._now >= self._turned_at + LOOK or self._circuit.moves(self.context.clock(), self._now)
 
     async def _taken(self, connection: Connection) -> list[Waiting]:
-        """The next messages in fair order, as many as there is room for: what is urgent finds room also where the rest has none."""
-        if self._unknown or self._all_unknown:
-            asked = None if self._all_unknown else self._unknown
-            self._unknown, self._all_unknown = set(), False  # what is told from here on is asked for at the next turn
-            lines = await facts.lines(connection, self.part, asked)
-            self._lines.known(lines)
-            if asked is None:
-                self._lines.only({one.number for one in lines})
-        room = self._room()
-        ahead = self._departures.pace.ahead(self._now, self._departures.horizon)
-        await picking.read(connection, self._lines, min(room, ahead))
-        found: list[Waiting] = []
-        for purpose in (Purpose.REPLY,) if self._hasty else reversed(Purpose):
-            urgent = sum(one.units for one in found if RANK[self._lines.lines[one.line].purpose] <= RANK[purpose])
-            free = ahead - self._departures.of(purpose) - urgent
-            found += [one for _, one in zip(range(room - len(found)), self._lines.take(free, purpose), strict=False)]
-        return found
+        """The next messages in fair order, as many as there is room for."""
+        await self._backlog.ask(connection)
+        units = self._departures.pace.ahead(self._now, self._departures.horizon)
+        purposes = (Purpose.REPLY,) if self._hasty else tuple(reversed(Purpose))
+        return await self._backlog.take(connection, self._room(), units, self._departures.of, purposes)
 
     def _may_claim(self) -> bool:
         """A lane whose bind is not there, or from which nothing may leave soon, claims nothing: its messages wait, and no attempt is spent."""
@@ -242,16 +221,8 @@ class Lane:
         return soon and self.clients.binds.ready(self.account) and self._room() > 0
 
     def _room(self) -> int:
-        """How many messages may be claimed. Of a circuit that is half open it is one, when nothing else is under way: the trial."""
-        allowed = self._breaker.room(self.context.clock())
-        return CLAIMED - len(self._calls) if allowed is None else 0 if self._calls else allowed
-
-    async def _rerouted(self, connection: Connection, now: datetime) -> Stirred:
-        """While the circuit is open, what waits here and has another way takes it, some of it each second."""
-        if self._breaker.opens_until(now) is None or self._now < self._move_at:
-            return {}
-        self._move_at = self._now + REROUTE
-        return await rerouting.move(connection, self.part, self.law, now, MOVED, self._moved)
+        """How many messages may be claimed."""
+        return self._circuit.room(self.context.clock(), len(self._calls), CLAIMED)
 
     def _wait_to(self, address: str, first: bool) -> float:
         """Seconds until something may leave to an address."""
@@ -265,23 +236,11 @@ class Lane:
             self._departures.changed()
             self._wishes = wishes
 
-    def _look_again(self) -> None:
-        """Now and then lines are read again from where they stood a while ago: what was committed late stands before what was read."""
-        now = self._now
-        if now >= self._whole_at:
-            self._whole_at, self._looked, self._all_unknown = now + WHOLE, (now + LOOK, {}), True
-            self._lines.reread(dict.fromkeys(self._lines.lines, 0))
-        elif now >= self._looked[0]:
-            before = self._looked[1]
-            reached = {number: line.read_to for number, line in self._lines.lines.items() if line.read_to}
-            self._lines.reread({number: before.get(number, 0) for number, place in reached.items() if before.get(number, 0) != place})
-            self._looked = now + LOOK, reached
-
     # --- calls ---------------------------------------------------------------------------------------------------------------------
 
     def _go(self, one: Claimed) -> None:
         """The message's moment has come."""
-        self._breaker.leaves(self.context.clock())
+        self._circuit.breaker.leaves(self.context.clock())
         self._under_way += 1
         task = asyncio.create_task(self._call(one, self._departures.pace.left_at))
         task.add_done_callback(self._called)
@@ -297,7 +256,7 @@ class Lane:
 
     def _stay(self, one: Claimed) -> None:
         """It was not called for after all: the next turn puts it back where it stood."""
-        self._breaker.stayed()
+        self._circuit.breaker.stayed()
         now = self.context.clock()
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
 
@@ -331,7 +290,11 @@ class Lane:
 
     def _answered(self, outcome: Outcome, called_at: datetime) -> None:
         """What the provider's answer says of the lane as a whole."""
-        self._judged(outcome, called_at)
+        now = self.context.clock()
+        if self._circuit.judged(outcome, now, called_at):
+            if seconds := self._circuit.shut(now):  # what is claimed goes back
+                self._departures.pace.pause(self._now + seconds)
+            self._departures.changed()
         if outcome.kind == "throttled" and outcome.scope != "recipient":
             self._departures.pace.throttled(self._now, outcome.retry_after.total_seconds() if outcome.retry_after else None)
             self._departures.changed()
@@ -339,18 +302,6 @@ class Lane:
             log.error("the provider refuses the account; the lane pauses", lane=self.part, seconds=ACCOUNT_PAUSE.total_seconds())
             self._departures.pace.pause(self._now + ACCOUNT_PAUSE.total_seconds())
             self._departures.changed()
-
-    def _judged(self, outcome: Outcome, called_at: datetime) -> None:
-        """What it says of the circuit. While that is open nothing leaves, and what is claimed goes back."""
-        now, before = self.context.clock(), self._breaker.until
-        self._breaker.note(outcome, now, called_at)
-        if self._breaker.until == before:
-            return
-        until = self._breaker.opens_until(now)
-        log.warning("circuit open" if until else "circuit closed", lane=self.part, until=until and until.isoformat())
-        if until is not None:
-            self._departures.pace.pause(self._now + (until - now).total_seconds())
-        self._departures.changed()
 
     def _observe(self, over: Sequence[tuple[Finished, Claimed]], kept: Sequence[Changed]) -> None:
         counts: dict[str, int] = {}
@@ -368,7 +319,7 @@ class Lane:
         """Until there is something to do: a call ended, something was queued, little is left to leave, the pace allows more, or it is time to look."""
         self.moved_at = now = self._now
         ahead = self._departures.pace.at(1, now) - now - self._departures.horizon / 2  # half a horizon early: what leaves next is claimed by then
-        if wait := ahead > 0 and not self._lines.idle:
+        if wait := ahead > 0 and not self._backlog.idle:
             cause = "provider" if self._departures.pace.paused_until > now else "rate"
             self.context.metrics.throttle_seconds.labels(self.account.name, cause).inc(min(ahead, IDLE))
         with contextlib.suppress(TimeoutError):
@@ -383,35 +334,17 @@ class Lane:
 
     async def _take_over(self) -> None:
         """Makes this process the lane's driver. If it was before and nobody was between, its calls under way are still its own."""
-        now = self.context.clock()
         await self._saying.silence()
-        async with self.context.pool.acquire() as connection, connection.transaction():
-            found, pending, wishes, broken, left = await ledger.standing(connection, self.part)
-            handed = unpacked(left[0], self._now - left[1]) if left else None
-            mine = self._hold is not None and found.fence == self._hold.fence
-            hold = ledger.Hold(found.fence if mine else found.fence + 1, found.turn + 1)
-            if not mine:
-                self._abandon()
-            alive = [*self._calls, *(call.message_id for call, _ in self._over)]
-            changes, chains = await ledger.interrupted(connection, self.account, self.law.policy, self.part, found if mine else None, alive, now)
-            stirred = await standing.promote(connection, chains, now)
-            await standing.tell(connection, {part: lines for part, lines in stirred.items() if part != self.part})
-            lines = await facts.lines(connection, self.part)
-            wished = as_wished(self.account, wishes.rate)
-            sent = await self.limits.history(connection, wished, now) if not mine else []
-            said = [*cursor.unpack(pending), *records(changes, now)]
-            self._breaker = self._breaker if mine else Breaker(broken)
-            await ledger.move(connection, self.part, hold, cursor.pack(said), self._breaker.until)
-        self._hold, self._lines = hold, Lines()
-        self._lines.known(lines)
-        if not mine:
-            lately = [(at - (now.timestamp() - self._now), units, to, first) for at, units, to, first in sent]
-            self._departures.pace = self.limits.pace(wished, self._now, lately, handed)
-            self._wishes = Wishes()
-        self._heed(wishes)
-        self._whole_at = self._now + WHOLE
-        log.info("lane taken", lane=self.part, fence=hold.fence, doubtful=len(changes), handed_over=handed is not None)
-        await self._saying.say(said)
+        before = Before(self._hold, [*self._calls, *(call.message_id for call, _ in self._over)], self._circuit.until)
+        taken = await takeover.take(self.context.pool, self.account, self.part, self.law, self.limits, before, self.context.clock())
+        if taken.pace is not None:
+            self._abandon()
+            self._circuit.begin(taken.broken_until)
+            self._departures.pace, self._wishes = taken.pace, Wishes()
+        self._hold = taken.hold
+        self._backlog.begin(taken.lines, self._now)
+        self._heed(taken.wishes)
+        await self._saying.say(taken.said)
 
     def _abandon(self) -> None:
         """Forgets calls that somebody else has settled meanwhile; their ends would mean nothing any more."""
