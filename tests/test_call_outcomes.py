@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import NoReturn
 from uuid import UUID
@@ -22,7 +23,8 @@ from parley.channels.shape import Account, HttpRequest
 from parley.contracts import Channel
 from parley.failures import Outcome
 from parley.local.server import free_port
-from parley_sender.call import CONNECTED, Calls, calls
+from parley_sender.call import CALLED_OFF, LEAVES, Calls, calls
+from parley_sender.framing import CalledOff
 from tests.own_tls import server_tls
 from tests.pushing import pem
 
@@ -64,22 +66,36 @@ def outcome(at: str | Handler, http2: bool, *, tls: ssl.SSLContext | None = None
     return asyncio.run(call())
 
 
-def test_a_call_hears_that_a_connection_was_made_for_it():
-    """Its bytes leave only then, and the rate counts them so; a call on a connection that is there already hears nothing."""
+def test_a_call_is_asked_when_its_bytes_are_about_to_leave():
+    """When there is a connection, and told whether that had to be made for it: the rate counts it from then on. Called off then, nothing leaves, and the next
+    call goes over the same connection."""
+    connections, came = [], []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await request(reader):
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while one := await request(reader):
+                came.append(one.partition(b" HTTP")[0])
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
 
-    async def main() -> list[int]:
-        heard: list[int] = []
+    def leaves(call: int, new: bool) -> None:
+        asked.append((new, len(came)))
+        if call == 0:
+            raise CalledOff
+
+    async def main() -> list[tuple[str, str | None]]:
+        found = []
         async with clients() as made, serving(handle) as url:
             for call in range(3):
-                CONNECTED.set(lambda call=call: heard.append(call))
-                assert told(await posted(made, url, http2=False))[0] == "accepted"
-        return heard
+                LEAVES.set(partial(leaves, call))
+                found.append(told(await posted(made, f"{url}/{call}", http2=False)))
+        return found
 
-    assert [0] == asyncio.run(main())
+    asked: list[tuple[bool, int]] = []
+    assert [told(CALLED_OFF), ("accepted", None), ("accepted", None)] == asyncio.run(main())
+    assert [(True, 0), (False, 0), (False, 1)] == asked
+    assert [b"POST /1/messages", b"POST /2/messages"] == came
+    assert 1 == len(connections)
 
 
 def told(found: Outcome) -> tuple[str, str | None]:

@@ -13,6 +13,8 @@ import h2.events
 import pytest
 
 from parley.failures import Outcome
+from parley_sender.call import CALLED_OFF, LEAVES
+from parley_sender.framing import CalledOff
 from tests.own_tls import server_tls
 from tests.test_call_outcomes import DOUBTFUL, clients, posted, told
 
@@ -118,6 +120,25 @@ def test_an_answer_is_an_answer_and_the_connection_is_kept(called):
     found = called(server, times=2)
 
     assert (["p1", "p2"], [1, 3], 1) == ([one.provider_id for one in found], server.requests, server.connections)
+
+
+def test_a_call_that_is_called_off_leaves_nothing(called):
+    """It is asked when the connection stands and a stream is free; the next call has the stream."""
+    asked: list[bool] = []
+
+    def leaves(made: bool) -> None:
+        asked.append(made)
+        if made:
+            raise CalledOff
+
+    server, token = Server(taken), LEAVES.set(leaves)
+    try:
+        found = called(server, times=2)
+    finally:
+        LEAVES.reset(token)
+
+    assert ([told(CALLED_OFF), ("accepted", None)], [True, False]) == ([told(one) for one in found], asked)
+    assert ([1], 1) == (server.requests, server.connections)
 
 
 @pytest.mark.parametrize("end", [refused, closed, half, reset_in_the_body, silent], ids=lambda one: one.__name__)

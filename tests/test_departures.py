@@ -1,13 +1,17 @@
-"""What is claimed and waits for its moment: nothing more is asked for than may be claimed."""
+"""What is claimed and waits for its moment: nothing more is asked for than may be claimed, and nothing leaves that a stop may have called off."""
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+
+import pytest
 
 from parley.contracts import Content, Purpose
 from parley_sender.departures import AGED, Departures
 from parley_sender.ledger import Claimed
 from parley_sender.pace import Bucket, Pace
+from parley_sender.stops import BEAT, FROZEN, Stops
 
 T0 = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WHOSE = {"u1": UUID(int=1)}
@@ -23,7 +27,8 @@ def test_a_slow_lane_does_not_ask_again_and_again(run):
 
     async def main() -> None:
         now = asyncio.get_running_loop().time()
-        departures = Departures(Pace(Bucket.empty(3.0, 1, 1.0, now)), lambda: T0, lambda _: None, lambda _: None, lambda: asked.append(True))
+        departures = Departures(Pace(Bucket.empty(3.0, 1, 1.0, now)), lambda: T0, lambda *_: None, lambda _: None, lambda: asked.append(True))
+        departures.stops.listens(0.0)
         departures.add([claimed()], now)
         running = asyncio.create_task(departures.run())
         for _ in range(5):
@@ -40,8 +45,9 @@ def leaving() -> tuple[Departures, list[Claimed], list[Claimed]]:
     """Departures at a pace that lets all of these go at once, with who went and who stayed."""
     went: list[Claimed] = []
     stayed: list[Claimed] = []
-    pace = Pace(Bucket(1000.0, 1000, 1.0))
-    return Departures(pace, lambda: T0, went.append, stayed.append, lambda: None, WHOSE.get), went, stayed
+    pace, stops = Pace(Bucket(1000.0, 1000, 1.0)), Stops()
+    stops.listens(0.0)
+    return Departures(pace, lambda: T0, lambda one, _: went.append(one), stayed.append, lambda: None, stops, WHOSE.get), went, stayed
 
 
 def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
@@ -52,7 +58,7 @@ def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
         departures, went, stayed = leaving()
         now = asyncio.get_running_loop().time()
         departures.add([before], now)
-        departures.stop(WHOSE["u1"])
+        departures.stops.hear(WHOSE["u1"], now)
         departures.add([after], asyncio.get_running_loop().time() + 0.001)
         running = asyncio.create_task(departures.run())
         await asyncio.sleep(0)
@@ -69,7 +75,7 @@ def test_a_stop_that_came_while_the_claim_was_committed_is_heard(run):
     async def main() -> tuple[list[Claimed], list[Claimed]]:
         departures, went, stayed = leaving()
         asked_at = asyncio.get_running_loop().time()
-        departures.stop(one.contact_id)
+        departures.stops.hear(one.contact_id, asked_at)
         departures.add([one], asked_at)
         running = asyncio.create_task(departures.run())
         await asyncio.sleep(0)
@@ -95,6 +101,53 @@ def test_what_is_claimed_for_long_is_asked_again(run, monkeypatch):
         return went, stayed
 
     assert ([], [one]) == run(main())
+
+
+def lost(departures: Departures, now: float) -> float:
+    """The connection that hears of stops is lost."""
+    departures.stops.deaf()
+    return now
+
+
+def made_anew(departures: Departures, now: float) -> float:
+    """And made anew: what was recorded between is told to nobody."""
+    departures.stops.deaf()
+    departures.stops.listens(now + 0.01)
+    return now + 0.02
+
+
+def frozen(departures: Departures, now: float) -> float:
+    """The process stood still, though not for so long that everything is asked again because of its age."""
+    return now + BEAT + FROZEN + 0.01
+
+
+def asleep(departures: Departures, now: float) -> float:
+    """The machine slept: its loop's clock as well, but not the other one."""
+    departures.clock = lambda: T0 + timedelta(minutes=5)
+    return now
+
+
+@pytest.mark.parametrize("passed", [lost, made_anew, frozen, asleep], ids=lambda one: one.__name__)
+def test_who_may_have_missed_a_stop_asks_again(run, monkeypatch, passed: Callable[[Departures, float], float]):
+    """Nothing that was asked at the gate before leaves unasked, whoever it goes to; neither what waits nor what is about to be written."""
+    one = claimed()
+
+    async def main() -> tuple[list[bool], list[Claimed], list[Claimed]]:
+        departures, went, stayed = leaving()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        departures.stops.beat(now, T0)
+        departures.add([one], now)
+        before = departures.called_off(one, now)
+        later = passed(departures, now)
+        monkeypatch.setattr(loop, "time", lambda: later)
+        after = departures.called_off(one, now)
+        running = asyncio.create_task(departures.run())
+        await asyncio.sleep(0)
+        running.cancel()
+        return [before, after], went, stayed
+
+    assert ([False, True], [], [one]) == run(main())
 
 
 def test_what_leaves_late_is_counted_late():

@@ -13,12 +13,13 @@ import yaml
 
 from parley import wire
 from parley.channels import smpp
-from parley.contracts import Channel, Content, Envelope, MessageRequested, RawReceived, ReceiptReceived
+from parley.contracts import Channel, ConsentChanged, Content, Envelope, MessageRequested, RawReceived, ReceiptReceived
 from parley.local import free_port
 from parley.service import Running, running
 from parley_sender import smpp as binds
 from parley_sender import smpp_session
 from parley_sender.app import SERVICE
+from parley_sender.lanes import Lanes
 from tests.conftest import until
 from tests.ingesting import records
 from tests.smsc import BAD_PASSWORD, OK, Smsc, written
@@ -123,6 +124,29 @@ def test_the_window_is_never_exceeded(desk):
         return smsc.most >= 3
 
     assert 3 == asyncio.run(main())
+
+
+def test_what_waits_in_the_window_hears_a_stop(desk):
+    """It has not left: it goes back to the gate, and the operator never sees it."""
+
+    async def main():
+        async with desk.open("?window=1", hold=asyncio.Event()) as one:
+            await one.ask("under way", "waits", apart=True)
+            pool = one.one.context.pool
+            await until(lambda: pool.fetchval("SELECT count(*) = 2 FROM queue WHERE state = 'calling'"), "both are called for")
+            contact, before = await pool.fetchval("SELECT contact_id FROM deliveries ORDER BY seq DESC LIMIT 1"), asyncio.get_running_loop().time()
+            said = ConsentChanged(contact_id=contact, channel="sms", purpose="reply", state="revoked", source="test", at=datetime.now(UTC))
+            await one.event(said)
+            (lanes,) = (worker for worker in one.one.workers if isinstance(worker, Lanes))
+            await until(lambda: stopped(lanes, contact, before), "the stop is heard")
+            one.smsc.hold.set()
+            await one.ends(sent=1, suppressed=1)
+            return one.smsc.texts
+
+    async def stopped(lanes: Lanes, contact: UUID, since: float) -> bool:
+        return lanes._stops.said(since, lambda: [contact])
+
+    assert ["under way"] == asyncio.run(main())
 
 
 def test_a_throttled_bind_slows_down_and_loses_nothing(desk):

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from parley.channels import PROVIDERS, smpp
 from parley.channels.shape import Account, HttpRequest, Outgoing, Response, TokenProvider, Unreachable
 from parley.failures import Outcome
 from parley.service import Context
-from parley_sender.framing import NeverSent
+from parley_sender.framing import CalledOff, NeverSent
 from parley_sender.http1 import Client, Doubtful
 from parley_sender.outcome import FAULT
 from parley_sender.smpp import Binds
@@ -28,8 +28,11 @@ log = structlog.get_logger()
 IDLE = 15.0
 """Seconds that a connection is kept unused: below what providers keep, else a call meets a connection that is just being closed."""
 CONNECT = 10.0
-CONNECTED: ContextVar[Callable[[], object]] = ContextVar("CONNECTED")
-"""Told, in the task of a call, when a connection had to be made for it: the call's bytes leave only then."""
+LEAVES: ContextVar[Callable[[bool], None]] = ContextVar("LEAVES")
+"""Asked, in the task of a call, when the bytes of a request are about to leave, with nothing to wait for any more; given whether a connection had to be made for
+them. It may raise `CalledOff`: then they do not."""
+CALLED_OFF = Outcome("throttled", None, "asked at the gate again before the rest left", retry_after=timedelta(seconds=1), scope="recipient")
+"""Of a message of several requests, of which some had left: it costs no attempt, and the rest is asked about again."""
 NEVER_SENT = (NeverSent, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 """No byte has left: the message can be tried again without doubt."""
 
@@ -61,11 +64,14 @@ class Calls:
 
     async def answer(self, request: HttpRequest, account: Account, message_id: UUID) -> Outcome:
         """What one request comes to: the provider's answer, or `unknown` when the bytes may have left and none came, or none that we could read."""
+        leaves = LEAVES.get(None)
         try:
             if request.method == smpp.METHOD:
-                return await self.binds.submit(request, account)
-            response = await self._send(request)
+                return await self.binds.submit(request, account, leaves)
+            response = await self._send(request, leaves)
             return response if isinstance(response, Outcome) else PROVIDERS[account.provider].interpret(response)
+        except CalledOff:
+            return CALLED_OFF
         except Exception as error:
             return fault("unknown", account, message_id, error)
 
@@ -112,16 +118,26 @@ class Calls:
         self._tokens[account.name] = (found[0], now + found[1])
         return found[0]
 
-    async def _send(self, request: HttpRequest) -> Response | Outcome:
+    async def _send(self, request: HttpRequest, leaves: Callable[[bool], None] | None = None) -> Response | Outcome:
         try:
-            return await (self._over_2(request) if request.http2 else self.http1.answer(request, CONNECTED.get(None)))
+            return await (self._over_2(request, leaves) if request.http2 else self.http1.answer(request, leaves))
         except NEVER_SENT as error:
             return Outcome("transient", "unreachable", _cause(error))
         except (Doubtful, TimeoutError, httpx.HTTPError, OSError) as error:
             return Outcome("unknown", None, _cause(error))
 
-    async def _over_2(self, request: HttpRequest) -> Response:
-        answer = await self.http2.request(request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False)
+    async def _over_2(self, request: HttpRequest, leaves: Callable[[bool], None] | None) -> Response:
+        made = False
+
+        async def trace(event: str, _: object) -> None:
+            nonlocal made
+            made |= event.endswith("connect_tcp.complete")
+            if leaves is not None and event.endswith("send_request_headers.started"):
+                leaves(made)
+
+        answer = await self.http2.request(
+            request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False, extensions={"trace": trace}
+        )
         return Response(answer.status_code, dict(answer.headers), answer.content)
 
 

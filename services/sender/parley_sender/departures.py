@@ -8,12 +8,14 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from uuid import UUID
 
 from parley.contracts import Purpose
 from parley_sender.ledger import Claimed
 from parley_sender.pace import Pace
+from parley_sender.stops import Stops
 
 RANK = {purpose: place for place, purpose in enumerate(Purpose)}
 HORIZON, FARTHEST = 0.25, 0.6
@@ -22,24 +24,25 @@ way. A lane whose next messages are not claimed when their moment comes stands s
 TURNS, EASED = 3.0, 0.95
 """So many times as long as a turn takes, for it is begun when half is left; and of the longest turn so much counts after each shorter one."""
 STILL, HEAR = 0.05, 0.02
-"""Seconds of a standstill (the process got no processor, or was frozen) after which it first hears what came meanwhile, for so long, a STOP among it."""
+"""Seconds of a standstill (the process got no processor) after which it first hears what came meanwhile, for so long, a STOP among it. After a long one it
+asks the gate again (`stops.FROZEN`)."""
 LATE = 1.0
 """Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
-KEPT = 1000
-"""Stops that are remembered before those are forgotten that are older than anything that is claimed."""
 AGED = 5.0
-"""Seconds after which what is claimed is asked again at the gate: replies may pass it for long, and a stop is not heard while the connection that hears it is lost."""
+"""Seconds after which what is claimed is asked again at the gate, up to the last moment before its bytes leave: replies may pass it for long, a connection may
+take long to be made, and no stop is heard while the connection that hears it is dead and nobody knows."""
 
 
 @dataclass
 class Departures:
-    """`go` begins a call, `stay` hands a message back that was not called for, `low` is told when little is left to leave."""
+    """`go` begins a call, given from when on the gate was asked; `stay` hands a message back that was not called for, `low` is told when little is left to leave."""
 
     pace: Pace
     clock: Callable[[], datetime]
-    go: Callable[[Claimed], None]
+    go: Callable[[Claimed, float], None]
     stay: Callable[[Claimed], None]
     low: Callable[[], None]
+    stops: Stops = field(default_factory=Stops)
     whose: Callable[[str], UUID | None] = lambda _: None
     """By what a stop names an address, where it does."""
     free: Callable[[], bool] = lambda: True
@@ -51,8 +54,6 @@ class Departures:
     _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
     _count: count[int] = field(default_factory=count)
     _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
-    _stopped: dict[UUID, float] = field(default_factory=dict)
-    """When whoever said stop was heard."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, purpose: Purpose) -> int:
@@ -71,19 +72,6 @@ class Departures:
         """A turn took so long, from when it was due: on a busy machine, or with a slow database, more must be claimed ahead."""
         self._turn = max(min(seconds, FARTHEST / TURNS), self._turn * EASED)
         self.horizon = max(HORIZON, TURNS * self._turn)
-
-    def stop(self, who: UUID) -> None:
-        """A contact, or whoever has an address, wants nothing more: what is claimed for it by now goes back to be asked again at the gate."""
-        now = asyncio.get_running_loop().time()
-        if len(self._stopped) >= KEPT:
-            self._stopped = {one: at for one, at in self._stopped.items() if at > now - 2 * AGED}
-        self._stopped[who] = now
-
-    def said_stop(self, one: Claimed, since: float) -> bool:
-        """Whether the contact, or whoever has the address, said stop since then."""
-        return bool(self._stopped) and any(
-            self._stopped.get(who, -1.0) >= since for who in (one.contact_id, self.whose(one.address)) if who is not None
-        )
 
     def clear(self) -> None:
         """Forgets what is claimed: it is somebody else's."""
@@ -122,15 +110,18 @@ class Departures:
     def _leave(self, now: float) -> None:
         """Lets go what may go now."""
         late = self.pace.paused_until > now + LATE
+        self.stops.beat(now, self.clock())
         while self._heap:
             _, _, since, one = self._heap[0]
-            if not (self.closing or late or since + AGED <= now or self._called_off(since, one)):
+            if not (late or self._called_off(one, since, now)):
                 if not self.free() or self.pace.at(one.units, now) > now:
                     break
                 self.pace.take(one.units, one.address, one.purpose is not Purpose.REPLY, now)
-                self._pop(self.go)
+                self._pop()
+                self.go(one, since)
             else:
-                self._pop(self.stay)
+                self._pop()
+                self.stay(one)
         if self._low(now):
             self.low()
 
@@ -139,11 +130,22 @@ class Departures:
         left = self.of(Purpose.MARKETING)
         return left <= self.pace.ahead(now, self.horizon / 2) and left < self.pace.ahead(now, self.horizon)
 
-    def _pop(self, way: Callable[[Claimed], None]) -> None:
+    def _pop(self) -> None:
         one = heapq.heappop(self._heap)[-1]
         self._units[RANK[one.purpose]] -= one.units
-        way(one)
 
-    def _called_off(self, since: float, one: Claimed) -> bool:
-        """Whether it must be asked again at the gate: somebody said stop since it was asked there, or its time is over."""
-        return self.said_stop(one, since) or (one.expires_at is not None and one.expires_at <= self.clock())
+    def called_off(self, one: Claimed, since: float) -> bool:
+        """The last word on a message, for whoever is about to write its bytes: whether it must be asked again at the gate, where it was at `since`."""
+        now = asyncio.get_running_loop().time()
+        self.stops.beat(now, self.clock())
+        return self._called_off(one, since, now)
+
+    def _called_off(self, one: Claimed, since: float, now: float) -> bool:
+        """Nothing leaves any more, it was asked too long ago, its time is over, or whoever gets it said stop since then, or may have."""
+        expired = one.expires_at is not None and one.expires_at <= self.clock()
+        return self.closing or since + AGED <= now or expired or self.stops.said(since, partial(self._whom, one))
+
+    def _whom(self, one: Claimed) -> tuple[UUID, ...]:
+        """By whom a stop may name the recipient: the contact, and whoever has the address."""
+        who = self.whose(one.address)
+        return (one.contact_id,) if who is None else (one.contact_id, who)

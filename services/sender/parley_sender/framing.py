@@ -25,6 +25,10 @@ class NeverSent(Exception):
     """No byte of the request has left. Its words are for the story: the class of what was in the way, or a sentence."""
 
 
+class CalledOff(Exception):
+    """No byte of the request has left, nor shall: so said who was asked when it was about to."""
+
+
 class Broken(Exception):
     """The connection ended, or what came is no HTTP, before there was a whole answer."""
 

@@ -12,7 +12,7 @@ from aiohappyeyeballs import start_connection
 
 from parley.channels.shape import HttpRequest, Response
 from parley_sender.exchange import Exchange
-from parley_sender.framing import Broken, NeverSent, Origin, framed, place
+from parley_sender.framing import Broken, CalledOff, NeverSent, Origin, framed, place
 
 NAMES = 10.0
 """Seconds for which the addresses of a name are remembered."""
@@ -41,16 +41,20 @@ class Client:
     def __post_init__(self) -> None:
         self._tls.set_alpn_protocols(["http/1.1"])
 
-    async def answer(self, request: HttpRequest, connected: Callable[[], object] | None = None) -> Response:
-        """The answer. `connected` is told when a connection had to be made for it: the request leaves only then. Raises `NeverSent` and `Doubtful`."""
+    async def answer(self, request: HttpRequest, leaves: Callable[[bool], object] | None = None) -> Response:
+        """The answer. `leaves` is asked when there is a connection and nothing else is between the request and the wire, given whether that had to be made;
+        it may raise `CalledOff`. Raises `NeverSent` and `Doubtful`."""
         origin, target, host = place(request.url)
         written = framed(request, target, host)
         until = asyncio.get_running_loop().time() + self.within
-        exchange = self._kept(origin)
-        if exchange is None:
-            exchange = await self._made(origin)
-            if connected is not None:
-                connected()
+        kept = self._kept(origin)
+        exchange = kept or await self._made(origin)
+        try:
+            if leaves is not None:
+                leaves(kept is None)
+        except CalledOff:
+            self._keep(origin, exchange)
+            raise
         try:
             async with asyncio.timeout_at(until):
                 found = await exchange.ask(written)

@@ -24,10 +24,11 @@ from parley.failures import Outcome
 from parley.service import Context
 from parley_sender import ledger, picking, standing, takeover
 from parley_sender.backlog import Backlog
-from parley_sender.call import CONNECTED, Calls
+from parley_sender.call import LEAVES, Calls
 from parley_sender.calling import Calling
 from parley_sender.circuit import Circuit
 from parley_sender.departures import HEAR, STILL, Departures
+from parley_sender.framing import CalledOff
 from parley_sender.handover import packed
 from parley_sender.law import Law
 from parley_sender.ledger import Changed, Claimed, Wishes
@@ -36,6 +37,7 @@ from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.pace import Leaving
 from parley_sender.queue import Waiting
 from parley_sender.saying import Saying
+from parley_sender.stops import Stops
 from parley_sender.takeover import Before
 from parley_sender.tell import records
 from parley_sender.withheld import withheld
@@ -65,6 +67,7 @@ class Lane:
     clients: Calls
     law: Law
     limits: Limits
+    stops: Stops
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Nothing is gathered: somebody waits for an answer, or another replica for the lane."""
@@ -94,7 +97,9 @@ class Lane:
         self._saying = Saying(self.context.bus, self.part)
         self._calling = Calling(self.account, self.context, self.clients)
         own, whose = self.account, partial(standing.of_address, self.account.channel)
-        self._departures = Departures(self.limits.pace(own, 0.0), self.context.clock, self._go, self._stay, self.wake.set, whose, self._free)
+        self._departures = Departures(
+            self.limits.pace(own, 0.0), self.context.clock, self._go, self._stay, self.wake.set, self.stops, whose, self._free
+        )
 
     @property
     def _now(self) -> float:
@@ -115,10 +120,6 @@ class Lane:
         """It shall look at once: it has to end, or somebody waits for an answer."""
         self.wake.set()
         self._hurry.set()
-
-    def stopped(self, who: UUID) -> None:
-        """A contact, or who has an address, wants nothing more: what is claimed for it is asked again at the gate."""
-        self._departures.stop(who)
 
     def left(self, name: str) -> tuple[str, ledger.Hold, str] | None:
         """How it stands, for who takes it over now that its calls have ended; `name`: the hand-over's. None where it was never held."""
@@ -238,11 +239,11 @@ class Lane:
 
     # --- calls ---------------------------------------------------------------------------------------------------------------------
 
-    def _go(self, one: Claimed) -> None:
-        """The message's moment has come."""
+    def _go(self, one: Claimed, asked_at: float) -> None:
+        """The message's moment has come; `asked_at`: from when on the gate was asked."""
         self._circuit.breaker.leaves(self.context.clock())
         self._under_way += 1
-        task = asyncio.create_task(self._call(one, self._departures.pace.left_at))
+        task = asyncio.create_task(self._call(one, asked_at, self._departures.pace.left_at))
         task.add_done_callback(self._called)
         self._calls[one.message_id] = one, task
 
@@ -260,28 +261,33 @@ class Lane:
         now = self.context.clock()
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
 
-    async def _call(self, one: Claimed, left: float) -> None:
+    async def _call(self, one: Claimed, asked_at: float, left: float) -> None:
         """Calls, and hands the end of it to the next turn. Whoever said STOP while the process stood still before that is heard first."""
         if self._now > left + STILL:
             await asyncio.sleep(HEAR)
-            if self._departures.said_stop(one, left):
-                self._stay(one)
-                return
         leaving = Leaving(self._departures.pace, one.units, left)
-        self._leaves(leaving)
-        CONNECTED.set(lambda: self._leaves(leaving, ACCEPTED))
+        LEAVES.set(lambda made: self._leaves(one, asked_at, leaving, made))
         called_at = self.context.clock()
         done, outcome = await self._calling.surely(one, called_at)
+        if leaving.called_off and done == one.parts_done:
+            self._stay(one)
+            return
         self._answered(outcome, called_at)
         ended_at = self.context.clock()
         if outcome.kind == "accepted" and one.started_at is not None:
             self.context.metrics.end_to_end_seconds.labels(one.purpose.value).observe((ended_at - one.started_at).total_seconds())
         self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, done, outcome, called_at, ended_at, one.gate))
 
-    def _leaves(self, leaving: Leaving, later: float = 0.0) -> None:
-        """The call is written now, or by the end of the loop's round, which may be a while: the loop writes what was written when it is through with the rest."""
-        leaving.noted(self._now + later)
-        asyncio.get_running_loop().call_soon(lambda: leaving.noted(self._now + later))
+    def _leaves(self, one: Claimed, asked_at: float, leaving: Leaving, made: bool) -> None:
+        """A request is written now, or by the end of the loop's round, which may be a while: the loop writes what was written when it is through with the rest.
+        Raises `CalledOff` where it must not: a token, a connection and the parts before it may have taken their time."""
+        if self._departures.called_off(one, asked_at):
+            leaving.called_off = True
+            raise CalledOff
+        if made or not leaving.begun:
+            leaving.begun, later = True, ACCEPTED if made else 0.0
+            leaving.noted(self._now + later)
+            asyncio.get_running_loop().call_soon(lambda: leaving.noted(self._now + later))
 
     def _end(self, one: Claimed, call: Finished) -> None:
         self._over.append((call, one))

@@ -21,6 +21,7 @@ from parley_sender.ledger import Fenced
 from parley_sender.limits import Limits, parts, together
 from parley_sender.presence import Connected
 from parley_sender.spread import Spread
+from parley_sender.stops import BEAT, Stops
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Lanes:
     _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     """Told at each answer of the connection that holds the locks."""
     _answered_at: float = 0.0
+    _stops: Stops = field(default_factory=Stops)
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
     """A lane ended here, another replica freed one or goes, or this one shall."""
 
@@ -68,10 +70,13 @@ class Lanes:
         self._answered_at = asyncio.get_running_loop().time()
         async with calls(self.context) as clients:
             accounts, limits = self.context.config.accounts, Limits(self.context.config)
-            self._lanes = {part: Lane(one, part, self.context, clients, self.law, limits) for one in accounts.values() for part in parts(one)}
+            self._lanes = {
+                part: Lane(one, part, self.context, clients, self.law, limits, self._stops) for one in accounts.values() for part in parts(one)
+            }
             self._groups = together(accounts)
             told = asyncio.create_task(stopping.wait())
             told.add_done_callback(lambda _: self._stirred.set())
+            living = asyncio.create_task(self._live())
             try:
                 while not stopping.is_set():
                     try:
@@ -81,6 +86,13 @@ class Lanes:
                     await _either(stopping, AGAIN)
             finally:
                 told.cancel()
+                living.cancel()
+
+    async def _live(self) -> None:
+        """Signs of life, by which it is known when there were none for a while. Until cancelled."""
+        while True:
+            self._stops.beat(asyncio.get_running_loop().time(), self.context.clock())
+            await asyncio.sleep(BEAT)
 
     async def _hold(self, stopping: asyncio.Event) -> None:
         """One connection's time: takes the locks that are free, drives their lanes, and ends with the connection or, when all is left to others, at the stop."""
@@ -90,6 +102,7 @@ class Lanes:
         try:
             await connection.add_listener(standing.CHANNEL, self._told)
             await connection.add_listener(standing.STOPS, self._stopped)
+            self._stops.listens(asyncio.get_running_loop().time())
             await connection.add_listener(presence.CHANNEL, lambda *_: self._stirred.set())
             for lane in self._lanes.values():
                 lane.stirred(None)  # what was told while nobody listened
@@ -102,7 +115,7 @@ class Lanes:
             if not lost.is_set():
                 await self._leave(connection, lost)
         finally:
-            lost.set()
+            self._gone(lost)
             self._wake(self._lanes)
             async with self._answered:
                 self._answered.notify_all()
@@ -209,12 +222,15 @@ class Lanes:
             self._lanes[part].stirred([int(one) for one in named.split(",")] if named else None)
 
     def _stopped(self, _: object, __: int, ___: str, told: object) -> None:
-        """Contacts, or who has some addresses, want nothing more."""
+        """Contacts, or who has some addresses, want nothing more: what is claimed for them is asked again at the gate."""
+        now = asyncio.get_running_loop().time()
         for who in map(UUID, str(told).split()):
-            for name in self._driven:
-                self._lanes[name].stopped(who)
+            self._stops.hear(who, now)
 
     def _gone(self, lost: asyncio.Event) -> None:
+        """The connection for locks and news is lost: nobody hears a stop, so nothing leaves. Told again, late perhaps, it says nothing of the next one."""
+        if not lost.is_set():
+            self._stops.deaf()
         lost.set()
         self._stirred.set()
 

@@ -303,6 +303,10 @@ class Leaving:
     pace: Pace
     units: int
     left: float
+    begun: bool = False
+    """A first request of it has left."""
+    called_off: bool = False
+    """At the last moment: the bytes that were about to leave did not."""
 
     def noted(self, now: float) -> None:
         """Its bytes leave now, at the latest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -36,11 +37,11 @@ class Bind:
     def __post_init__(self) -> None:
         self._stands(None)
 
-    async def submit(self, request: HttpRequest, within: float) -> Outcome:
-        """What one submit_sm comes to, under the id by which receipts find it."""
+    async def submit(self, request: HttpRequest, within: float, leaves: Callable[[bool], object] | None) -> Outcome:
+        """What one submit_sm comes to, under the id by which receipts find it. Raises what `leaves` raises, when it is about to be written."""
         if self.session is None:
             return Outcome("transient", "unreachable", "not bound")
-        response = await self.session.submit(request.body, within)
+        response = await self.session.submit(request.body, within, leaves)
         outcome = smpp.interpret(response) if isinstance(response, Response) else response
         return replace(outcome, provider_id=smpp_link.answered_id(outcome.provider_id, self.account))
 
@@ -100,10 +101,10 @@ class Binds:
         """Whether a message of the account could leave now; always where no bind is needed."""
         return account.provider != "smpp" or (account.name in self._held and self._held[account.name][0].session is not None)
 
-    async def submit(self, request: HttpRequest, account: Account) -> Outcome:
+    async def submit(self, request: HttpRequest, account: Account, leaves: Callable[[bool], object] | None = None) -> Outcome:
         if account.name not in self._held:
             return Outcome("transient", "unreachable", "not bound")
-        return await self._held[account.name][0].submit(request, self.within)
+        return await self._held[account.name][0].submit(request, self.within, leaves)
 
     async def leave(self, name: str) -> None:
         """Unbinds, where there is a bind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -95,8 +95,8 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def submit(self, request: bytes, within: float) -> Response | Outcome:
-        """The answer to a submit_sm: within the window, one request after another."""
+    async def submit(self, request: bytes, within: float, leaves: Callable[[bool], object] | None = None) -> Response | Outcome:
+        """The answer to a submit_sm: within the window, one request after another. `leaves` is asked when it is about to be written."""
         try:
             async with asyncio.timeout(within):
                 await self._room.acquire()
@@ -105,6 +105,8 @@ class Session:
         try:
             if self._over is not None or self.writer.is_closing():
                 return Outcome("transient", "unreachable", self._over or "closing")
+            if leaves is not None:
+                leaves(False)
             async with asyncio.timeout(within):
                 return Response(200, {}, (await self._ask(request)).wire)
         except (TimeoutError, OSError, Gone) as error:
