@@ -95,7 +95,7 @@ def servers() -> Iterator[Servers]:
     from parley.local import Places, Stack, free_port
 
     with tempfile.TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True) as folder, asyncio.Runner() as runner:
-        local = Stack(Places(Path(folder), kafka_port=free_port(), postgres_port=free_port(), heap=1536))
+        local = Stack(Places(Path(folder), kafka_port=free_port(), postgres_port=free_port(), heap=1536), {"track_commit_timestamp": "on"})
         runner.run(local.start())
         for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # of use when a machine falls; processes may be killed without
             runner.run(execute(local.database, statement))

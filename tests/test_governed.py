@@ -10,7 +10,7 @@ from parley.contracts import Channel, ConsentState, Content, MessageRequested, P
 from parley.twin.ledger import Request
 from tests.conftest import until
 from tests.governed import night
-from tests.governed.audit import Delivery, Seen, fullest, judge, possible
+from tests.governed.audit import IN_THE_AIR, Delivery, Seen, Stopped, fullest, judge, possible
 from tests.governed.lanes import LANES, Lane
 from tests.governed.outcome import judged
 from tests.governed.playing import Plan, play
@@ -128,13 +128,29 @@ def test_judge_sees_every_offence():
         charged: Delivery(uuid4(), "app", "marketing", "sent", None, 1, ("throttled", "accepted")),
     }
     requests = [request(place, number) for place, number in enumerate((fine, twice, twice, late, denied, charged))]
-    seen = Seen(requests, frozenset(deliveries), deliveries, {(contact, "inapp"): 2.0})
+    seen = Seen(requests, frozenset(deliveries), deliveries, {(contact, "inapp"): Stopped(2.0, 2.5)})
 
     verdict = judge(seen, {"app": lane}, ("app", 1))
 
     counts = {kind: len(getattr(verdict, kind)) for kind in ("lost", "twice", "after_stop", "over_cap", "uncounted", "charged")}
     assert dict.fromkeys(counts, 1) == counts
     assert Counter() == Counter(one for kind in counts for one in getattr(verdict, kind) if fine in one)
+
+
+@pytest.mark.parametrize(
+    "at, counted",
+    [(0.9, None), (1.5, "in_the_batch"), (3.0, "in_the_batch"), (3.0 + IN_THE_AIR, "in_the_air"), (3.01 + IN_THE_AIR, "after_stop")],
+)
+def test_a_stop_is_in_force_when_it_is_committed(at, counted):
+    """Not from when the batch with it began, which may be seconds before: until the commit nobody can know of it."""
+    contact, number = uuid4(), str(uuid4())
+    deliveries = {number: Delivery(contact, "app", "marketing", "sent", None, 0, ("accepted",))}
+    seen = Seen([request(at, number)], frozenset(deliveries), deliveries, {(contact, "inapp"): Stopped(1.0, 3.0)})
+
+    verdict = judge(seen, {"app": Lane("app", "plain", "1/s")}, ("other", 1))
+    found = {"in_the_batch": verdict.in_the_batch, "in_the_air": verdict.in_the_air, "after_stop": len(verdict.after_stop)}
+
+    assert ({counted: 1} if counted else {}, 2.0) == ({name: count for name, count in found.items() if count}, verdict.longest_batch)
 
 
 def request(at, reference):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from parley.twin.ledger import TAKEN, Request
@@ -16,7 +17,8 @@ WORTH = 0.97
 """Of a lane's rate, what must leave while it is held, has a backlog and is not paused by its provider; where texts are of several units, of what a strict
 second allows for them in their order."""
 IN_THE_AIR = 0.25
-"""Seconds within which a call that had begun when a STOP was recorded is at the provider's door: nobody can call it back."""
+"""Seconds for what lies between the time in a STOP's commit, which PostgreSQL reads just before it writes the commit to the disk, and the provider's door: that
+write, the notification behind it, and the way of a call whose bytes had left when it came. Nobody can call those back."""
 DAY = 86_400.0
 LEFT = frozenset({"sent", "delivered", "read"})
 
@@ -34,14 +36,21 @@ class Delivery:
     calls: tuple[str, ...] = ()
 
 
+class Stopped(NamedTuple):
+    """A STOP in the sender's tables: `recorded`, as its row says, when the batch with it began; `committed`, when it was in force."""
+
+    recorded: float
+    committed: float
+
+
 @dataclass(frozen=True)
 class Seen:
-    """What there is to judge. `asked`: all messages that were asked for; `stops`: when the sender recorded the STOP of a contact on a channel."""
+    """What there is to judge. `asked`: all messages that were asked for; `stops`: the STOP of a contact on a channel."""
 
     requests: Sequence[Request]
     asked: frozenset[str]
     deliveries: Mapping[str, Delivery]
-    stops: Mapping[tuple[UUID, str], float]
+    stops: Mapping[tuple[UUID, str], Stopped]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,13 @@ class Verdict:
     """Messages whose attempt a 429 cost."""
     unknown: int = 0
     in_the_air: int = 0
-    """Calls that had begun when the STOP was recorded."""
+    """Calls that had left when the STOP was heard."""
+    latest_in_the_air: float = 0.0
+    """Seconds after its commit that the latest of them was at the door."""
+    in_the_batch: int = 0
+    """Calls after `recorded` that came before the commit: until then the STOP is known to nobody."""
+    longest_batch: float = 0.0
+    """Seconds from `recorded` to the commit, at most."""
     stopped: int = 0
     capped: int = 0
     messages: int = 0
@@ -137,6 +152,7 @@ def judge(seen: Seen, lanes: Mapping[str, Lane], cap: tuple[str, int]) -> Verdic
         _fate(number, seen.deliveries.get(number), taken.get(number, []), verdict)
     for one in seen.requests:
         _stopped(one, seen, lanes, verdict)
+    verdict.longest_batch = max((one.committed - one.recorded for one in seen.stops.values()), default=0.0)
     _people(seen, taken, cap, verdict)
     return verdict
 
@@ -162,15 +178,20 @@ def _fate(number: str, delivery: Delivery | None, taken: Sequence[Request], verd
 
 
 def _stopped(one: Request, seen: Seen, lanes: Mapping[str, Lane], verdict: Verdict) -> None:
-    """Whether the request came after its contact's STOP was recorded."""
+    """Whether the request came after its contact's STOP was committed."""
     delivery = seen.deliveries.get(one.reference or "")
     if delivery is None or delivery.purpose != "marketing":
         return
-    at = seen.stops.get((delivery.contact_id, lanes[delivery.lane].channel))
-    if at is not None and one.at > at:
-        verdict.in_the_air += 1
-        if one.at > at + IN_THE_AIR:
-            verdict.after_stop.append(f"message {one.reference} on {delivery.lane}: {one.at - at:.3f} s after the STOP was recorded ({one.verdict})")
+    stop = seen.stops.get((delivery.contact_id, lanes[delivery.lane].channel))
+    if stop is None or one.at <= stop.recorded:
+        return
+    late = one.at - stop.committed
+    if late > IN_THE_AIR:
+        verdict.after_stop.append(f"message {one.reference} on {delivery.lane}: {late:.3f} s after the STOP was committed ({one.verdict})")
+    elif late > 0:
+        verdict.in_the_air, verdict.latest_in_the_air = verdict.in_the_air + 1, max(verdict.latest_in_the_air, late)
+    else:
+        verdict.in_the_batch += 1
 
 
 def _people(seen: Seen, taken: Mapping[str, Sequence[Request]], cap: tuple[str, int], verdict: Verdict) -> None:

@@ -47,7 +47,8 @@ class Outcome:
         strikes: dict[str, int] = {}
         for _, kind in self.aftermath.struck:
             strikes[kind] = strikes.get(kind, 0) + 1
-        told = {name: getattr(verdict, name) for name in ("messages", "unknown", "stopped", "in_the_air", "capped")}
+        told = {name: getattr(verdict, name) for name in ("messages", "unknown", "stopped", "in_the_air", "in_the_batch", "capped")}
+        told |= {name: round(getattr(verdict, name), 3) for name in ("latest_in_the_air", "longest_batch")}
         uses = [one.use for one in self.lanes if one.use is not None]
         return {
             "good": self.good, **told, **counts, "over_rate": max((one.over for one in self.lanes), default=0), "least_use": round(min(uses, default=0.0), 4),

@@ -29,7 +29,7 @@ from parley.settings import Settings
 from parley.twin.ledger import Request
 from parley_sender.spread import STEADY
 from tests.governed import lanes as lanes_
-from tests.governed.audit import Delivery, Seen
+from tests.governed.audit import Delivery, Seen, Stopped
 from tests.governed.lanes import Lane
 from tests.governed.spans import EVERYBODY, Event
 from tests.governed.strikes import Strike
@@ -45,6 +45,8 @@ THROTTLED = 8.0
 SHARED_WITHIN = 3.0
 """Seconds after which the first replica has left lanes to the one that came later."""
 STARTS = 5
+COMMITS = "track_commit_timestamp"
+"""The setting of PostgreSQL by which it knows afterwards when a STOP was committed."""
 REFEREE, PLAYERS = -12, -6
 """Niceness: the referee's clock goes before the players, and with `ahead` the players before everybody else on the machine."""
 
@@ -184,7 +186,7 @@ class Run:
     async def strike(self, strikes: Sequence[Strike]) -> None:
         for one in strikes:
             await asyncio.sleep(max(0.0, self.began + one.at - time.time()))
-            name = EVERYBODY if one.kind == "postgres" else self._holder()
+            name = EVERYBODY if one.kind == "postgres" else self.holder()
             self.say(f"{one.at:6.1f} s  {one.kind} of {name}, away for {one.away:.1f} s")
             self.struck.append((time.time(), one.kind))
             if one.kind != "restart":  # in order: what it costs is ours
@@ -220,7 +222,7 @@ class Run:
     def _note(self, what: str, name: str) -> None:
         self.events.append(Event(time.time(), what, name))  # type: ignore[arg-type]
 
-    def _holder(self) -> str:
+    def holder(self) -> str:
         """Who took most parts last."""
         last: dict[str, str] = {}
         for one in sorted(self.takeovers(), key=lambda one: one.at):
@@ -244,7 +246,11 @@ class Run:
 
 async def play(plan: Plan, data: Path, say: Say, servers: Settings | None = None) -> Aftermath:
     """One run over the data folder, with servers of its own where none are given (those of others are not struck)."""
-    async with _running(plan, data, say, servers) as run:
+    async with running(plan, data, say, servers) as run:
+        if not await run.ask(f"SELECT (current_setting('{COMMITS}') = 'on')::int"):
+            raise StackError(
+                f"PostgreSQL does not note when it commits, so nobody can say what left after a STOP: set {COMMITS} = on, and restart it"
+            )
         say(f"filling {len(plan.traffic.backlog)} messages")
         await run.fill(plan.traffic, plan.together)
         run.began = time.time()
@@ -262,11 +268,12 @@ async def play(plan: Plan, data: Path, say: Say, servers: Settings | None = None
 
 
 @contextlib.asynccontextmanager
-async def _running(plan: Plan, data: Path, say: Say, servers: Settings | None) -> AsyncIterator[Run]:
+async def running(plan: Plan, data: Path, say: Say, servers: Settings | None) -> AsyncIterator[Run]:
+    """The servers, the twin and both replicas, with nothing to do yet."""
     folder, ports = data / "governed", {name: free_port() for name in USUAL}
     source = lanes_.write(data / "source", plan.lanes)
     papers = premises.prepare(folder, source, f"http://127.0.0.1:{ports['ingest']}", f"http://127.0.0.1:{ports['twin']}")
-    stack = Stack(Places(data, free_port(), free_port())) if servers is None else None
+    stack = Stack(Places(data, free_port(), free_port()), {COMMITS: "on"}) if servers is None else None
     if stack is not None:
         await stack.start(say)
         servers = Settings(kafka=stack.kafka, database=stack.database, partitions=3)
@@ -360,7 +367,10 @@ async def _gathered(run: Run, plan: Plan) -> Seen:
             "SELECT message_id, contact_id, lane, purpose, status, reason, failures, coalesce((SELECT array_agg(outcome ORDER BY a.attempt) FROM sender.attempts a"
             " WHERE a.message_id = d.message_id), '{}') AS calls FROM sender.deliveries d"
         )
-        stops = await connection.fetch("SELECT contact_id, channel, recorded_at FROM sender.consents WHERE state = 'revoked'")
+        # Nobody takes a STOP back in these traffics, and a second one of the same time changes nothing: the row is as its first commit left it.
+        stops = await connection.fetch(
+            "SELECT contact_id, channel, recorded_at, pg_xact_commit_timestamp(xmin) AS committed_at FROM sender.consents WHERE state = 'revoked'"
+        )
     finally:
         await connection.close()
     traffic = plan.traffic
@@ -371,7 +381,7 @@ async def _gathered(run: Run, plan: Plan) -> Seen:
             str(row["message_id"]): Delivery(row["contact_id"], row["lane"], row["purpose"], row["status"], row["reason"], row["failures"], tuple(row["calls"]))
             for row in rows
         },
-        {(row["contact_id"], row["channel"]): row["recorded_at"].timestamp() for row in stops},
+        {(row["contact_id"], row["channel"]): Stopped(row["recorded_at"].timestamp(), row["committed_at"].timestamp()) for row in stops},
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -31,9 +31,10 @@ NOBODY = "embedded_postgres"
 class Postgres(Server):
     """One PostgreSQL with trust for local connections, reached on 127.0.0.1 only."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, options: Mapping[str, str] | None = None) -> None:
+        """`options`: settings of the server beside `OPTIONS`, or in their place."""
         super().__init__("PostgreSQL", port, "PARLEY_POSTGRES_PORT", folder.parent / "logs" / "postgres.log", self._ready)
-        self._folder = folder
+        self._folder, self._options = folder, {**OPTIONS, **(options or {})}
         self.address = f"postgresql://postgres@127.0.0.1:{port}/parley"
 
     async def start(self, say: Callable[[str], None] = lambda _: None) -> None:
@@ -43,7 +44,7 @@ class Postgres(Server):
         if not (self._folder / "PG_VERSION").exists():
             say("making a PostgreSQL 18 data folder")
             await _init(programs, self._folder, user)
-        wanted = {**OPTIONS, "shared_buffers": f"{_buffers()}MB"}
+        wanted = {**self._options, "shared_buffers": f"{_buffers()}MB"}
         options = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
         command = [str(programs / "postgres"), "-D", str(self._folder), "-p", str(self.port), "-h", "127.0.0.1", "-k", "", *options]
         await self.launch(command, {"LC_ALL": "C.UTF-8" if sys.platform == "linux" else "C"}, START_WITHIN, user)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,10 +44,11 @@ class Places:
 class Stack:
     """Kafka and PostgreSQL on this machine, over one data folder; a second start takes over what is there."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, postgres: Mapping[str, str] | None = None) -> None:
+        """`postgres`: settings of its server beside the usual ones."""
         folder = places.data.resolve()
         self.kafka_server = Kafka(folder / "kafka", places.kafka_port, places.heap)
-        self.postgres_server = Postgres(folder / "postgres", places.postgres_port)
+        self.postgres_server = Postgres(folder / "postgres", places.postgres_port, postgres)
         self.kafka, self.database = self.kafka_server.address, self.postgres_server.address
         self._folder = folder
         self._lock: IO[str] | None = None
