@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
+import structlog
 
 from parley.channels import PROVIDERS, plain
 from parley.channels.shape import HttpRequest
-from parley.contracts import ConsentState, Purpose
+from parley.contracts import Channel, ConsentState, Content, Purpose
+from parley_sender import departures, standing
+from parley_sender.consents import Agreement, agree
 from parley_sender.lanes import Lanes
 from tests.conftest import until
 from tests.test_sender_faults import in_parts, story
@@ -102,3 +106,38 @@ def test_a_stop_between_the_parts_of_a_message(stopped):
     paths, end = stopped(" ".join(letter * 200 for letter in "abc"), lambda _: {"build": in_parts})
 
     assert (1, ("sent", "opted_out: stopped after part 1 of 3")) == (len(paths), end)
+
+
+def test_a_stop_while_nobody_listened(settings, tmp_path, monkeypatch):
+    """The lane's turns fail, then its connection for news ends; what it had claimed is seconds from being too old. Nobody tells it of the stop: it asks again."""
+    monkeypatch.setattr(departures, "HORIZON", 3.0)
+    people = [uuid4() for _ in range(6)]
+
+    async def main():
+        async with Desk(settings, tmp_path, monkeypatch, rate="2/s", burst=1).open() as one:
+            pool, now = one.one.context.pool, datetime.now(UTC)
+            for place, contact in enumerate(people):
+                await one.publish(contact_id=contact, message_id=uuid4(), addresses={Channel.INAPP: f"u{place}"}, content=Content(text="tea"))
+            await until(lambda: pool.fetchval("SELECT count(*) >= 4 FROM queue WHERE state = 'calling'"), "several are claimed")
+            with structlog.testing.capture_logs() as told:
+                await pool.execute("ALTER TABLE attempts RENAME TO mislaid")
+                await until(lambda: said(told, "lane waits for PostgreSQL"), "a turn that fails")
+                await pool.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                )
+                async with pool.acquire() as connection, connection.transaction():
+                    stops = [Agreement(contact, "inapp", "reply", "revoked", now, "acme") for contact in people]
+                    await standing.tell_stops(connection, await agree(connection, stops, now))
+                before = len(one.twin.ledger.book.entries)
+                await pool.execute("ALTER TABLE mislaid RENAME TO attempts")
+            await until(lambda: ended(one), "an end of all")
+            return before, len(one.twin.ledger.book.entries), await one.statuses()
+
+    before, after, statuses = asyncio.run(main())
+
+    assert (before, len(people)) == (after, statuses["suppressed"] + before) and before < len(people) - 2
+
+
+async def said(told: list[dict[str, object]], event: str) -> bool:
+    return any(one["event"] == event for one in told)
