@@ -27,6 +27,8 @@ CLOSED = 0.005
 """Of each second so much is given for closing the former: a reply in each twentieth of them would wait for it, second after second."""
 LIVELY = 10.0
 """Seconds after a reply for which a lane is kept even: who waits for an answer comes at any moment."""
+LARGEST = 10.0
+"""Seconds for which a message of several units tells of what the lane sends."""
 PAUSE = 1.0
 """Seconds of a pause for which the provider named no time."""
 NOTICED = 0.002
@@ -61,6 +63,9 @@ class Bucket:
     """What was not sent before is not made up for."""
     closed_at: float = -math.inf
     """When a hole was made smaller, the last time."""
+    largest: int = 1
+    largest_at: float = -math.inf
+    """Units of the largest message that left lately, and when."""
     roomed_at: float = -math.inf
     """When the window had room again, the last time that it had none."""
     _sent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -107,11 +112,18 @@ class Bucket:
     def take(self, units: int, now: float, even: bool = False) -> None:
         """Units leave now, and those that were late are made up for. A standstill, and the rush after it, then come again each window for as long as the lane is
         busy, and whoever comes within the one waits for the other. `even`: they do not, for what the window kept is not made up for: the rate loses it once."""
-        fits = 2 * units / self.rate if units > 1 else 0.0  # one of several units waits for its room, which is no standstill
+        fits = self._fits(units, now)
         kept = self._kept(units, fits, now) if even else -math.inf
         each = max(1 / self.speed(now), (self.window + GUARD) / self.most) if even else 1 / self.speed(now)
         self.full_at = max(self.full_at, now - max(CATCH_UP, fits), self.fresh_at, kept) + units * each
         self.note(now, units)
+
+    def _fits(self, units: int, now: float) -> float:
+        """Seconds that may pass for nothing where messages are of several units, which is no standstill: one waits for its room, and the smaller ones behind it
+        wait for it. What the window kept in that time leaves at once when there is room, else a lane of short and long texts loses a hundredth of its rate."""
+        if units >= self.largest or now > self.largest_at + LARGEST:
+            self.largest, self.largest_at = units, now
+        return 2 * self.largest / self.rate if self.largest > 1 else 0.0
 
     def _kept(self, units: int, fits: float, now: float) -> float:
         """Until when nothing is made up for of what the window kept, so that its holes close: wide ones at once, the others by and by."""
