@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from parley.contracts import Content, Purpose
+from parley_sender.bucket import Bucket
 from parley_sender.departures import AGED, Departures
 from parley_sender.ledger import Claimed
-from parley_sender.pace import Bucket, Pace
+from parley_sender.pace import Pace
 from parley_sender.stops import BEAT, FROZEN, Stops
 
 T0 = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from parley.channels.shape import Account
 from parley.config import Config, Limit
 from parley.contracts import Channel
+from parley_sender.bucket import GUARD, Bucket
 from parley_sender.handover import packed, unpacked
 from parley_sender.limits import Limits
-from parley_sender.pace import GUARD, Bucket, Leaving, Pace
+from parley_sender.pace import Leaving, Pace
 
 RATE = 20
 LIMITS = {"pool": Limit(15.0, 1, 1.0)}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.contracts import Content
-from parley_sender.pace import Bucket
+from parley_sender.bucket import Bucket
 from tests.conftest import until
 from tests.telling import Open
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_sender.pace import GUARD, Bucket, Pace, Pairs, Recipients
+from parley_sender.bucket import GUARD, Bucket
+from parley_sender.pace import Pace, Pairs, Recipients
 from tests.governed.audit import possible
 
 rates = st.one_of(st.integers(1, 300).map(float), st.floats(0.4, 300))

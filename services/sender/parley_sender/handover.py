@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from parley_sender.pace import State
+from parley_sender.bucket import State
 
 
 @dataclass(frozen=True, slots=True)

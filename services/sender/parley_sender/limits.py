@@ -10,8 +10,9 @@ from parley.channels.shape import Account
 from parley.config import Config, Limit, per, per_second
 from parley.database import Connection
 from parley_sender import facts
+from parley_sender.bucket import Bucket
 from parley_sender.handover import Handed
-from parley_sender.pace import Bucket, Pace, Pairs, Recipients
+from parley_sender.pace import Pace, Pairs, Recipients
 
 DAY = timedelta(days=1)
 Sent = tuple[float, int, str, bool]
