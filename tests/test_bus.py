@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from parley.bus import TOGETHER, Bus
+from parley.contracts import TOPICS
 from tests.ingesting import records
 
 TOPIC = "parley.raw"
@@ -32,3 +34,23 @@ def test_what_is_published_later_is_never_before(settings, run):
 
     assert sum(sizes) == len(found)
     assert sorted(found) == found
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_topics_that_are_missing_are_made_and_others_stay_as_they_are(settings, run, monkeypatch, at_once):
+    """Also where two replicas make them at the same time."""
+    monkeypatch.setattr("parley.bus.MADE_AT_ONCE", at_once)
+
+    async def main() -> dict[str, int]:
+        ours = [Bus(settings, client=f"test{number}") for number in range(2)]
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+        await admin.start()
+        await admin.create_topics([NewTopic(settings.prefix + TOPIC, 1, 1)])
+        await asyncio.gather(*(one.ensure_topics() for one in ours))
+        found = await admin.describe_topics([settings.prefix + name for name in TOPICS])
+        await admin.close()
+        await asyncio.gather(*(one.stop() for one in ours))
+        return {one["topic"].removeprefix(settings.prefix): len(one["partitions"]) for one in found}
+
+    assert dict.fromkeys(TOPICS, settings.partitions) | {TOPIC: 1} == run(main())

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
@@ -31,6 +31,14 @@ POLL_MS = 10
 MAX_POLL_MS = 600_000
 RECORD_BYTES = 8_388_608
 """Bytes of a record at most: a webhook's body of several megabytes, in base64. Kafka's own limit of 1 MiB would refuse it for ever."""
+MADE_AT_ONCE = 1
+"""Topics of a request that makes them. A broker leads a topic a moment after it has said that it is made: where all are made at once, who reads the first
+of them early is told to come again."""
+WAIT_MS = 500
+"""A fetch waits this long for a record. What else is asked of the same broker meanwhile, such as the ends of the log by who takes partitions over or asks
+whether a service is ready, is answered after it."""
+HEARTBEAT_MS = 2_000
+"""So long after another member came or went its group hears of it."""
 REBALANCE_MS = 60_000
 """Above the longest drain, else a member that finishes its step is thrown out of the group."""
 
@@ -103,19 +111,20 @@ class Bus:
     async def ensure_topics(self) -> None:
         """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
         admin = AIOKafkaAdminClient(client_id=self._client, **self._settings.kafka_options())
+        topics = {self.prefix + name: self._topic(name) for name in TOPICS}
         await admin.start()
         try:
-            there = set(await admin.list_topics())
-            for name in TOPICS:
-                if self.prefix + name in there:
-                    continue
-                policy = "compact" if name in COMPACTED else "delete"
-                options = {"cleanup.policy": policy, "max.message.bytes": str(RECORD_BYTES)}
-                topic = NewTopic(self.prefix + name, self._settings.partitions, self._settings.replication, topic_configs=options)
-                with contextlib.suppress(TopicAlreadyExistsError):
-                    await admin.create_topics([topic])
+            # Which are missing is asked by a request that makes nothing: a list of topics would be of all that the cluster has.
+            told = await admin.create_topics([*topics.values()], validate_only=True)
+            missing = [topics[name] for name, fault, *_ in told.topic_errors if not fault]
+            for place in range(0, len(missing), MADE_AT_ONCE):
+                await admin.create_topics(missing[place : place + MADE_AT_ONCE])
         finally:
             await admin.close()
+
+    def _topic(self, name: str) -> NewTopic:
+        options = {"cleanup.policy": "compact" if name in COMPACTED else "delete", "max.message.bytes": str(RECORD_BYTES)}
+        return NewTopic(self.prefix + name, self._settings.partitions, self._settings.replication, topic_configs=options)
 
     def subscribe(
         self, group: str, topics: Sequence[str], handler: Callable[[Sequence[ConsumerRecord]], Awaitable[None]], listener: ConsumerRebalanceListener
@@ -133,7 +142,8 @@ class Bus:
             auto_offset_reset="earliest",
             max_poll_interval_ms=MAX_POLL_MS,
             session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            fetch_max_wait_ms=WAIT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
             # The same member gets the same partition numbers of all its topics: one contact, one worker.
             partition_assignment_strategy=[RangePartitionAssignor],
