@@ -38,9 +38,7 @@ def read(path: Path, model: type[M]) -> M:
 def parse(text: str, model: type[M], name: str) -> M:
     """As `read`, from text; `name` stands in the complaints."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        _measured(node)
-        value = yaml.load(text, Loader=_Loader)
+        value = _value(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         hint = QUOTES if isinstance(error, yaml.parser.ParserError | yaml.scanner.ScannerError) else ""
@@ -52,6 +50,7 @@ def parse(text: str, model: type[M], name: str) -> M:
     try:
         return model.model_validate(value if value is not None else {})
     except ValidationError as error:
+        node = yaml.compose(text, Loader=_Loader)
         raise ConfigError("\n".join(_complaint(item, node, name, model) for item in error.errors(include_url=False, include_input=False))) from error
 
 
@@ -87,6 +86,17 @@ def _keys(model: type[BaseModel]) -> list[str]:
     """Every key that a file of the model may have anywhere."""
     schema = model.model_json_schema()
     return sorted({key for part in (schema, *schema.get("$defs", {}).values()) for key in part.get("properties", ())})
+
+
+def _value(text: str) -> Any:
+    """What the text says. It is read once, and measured before anything is made of it."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        _measured(node)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _measured(root: yaml.Node | None) -> None:
