@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 # All tests: two processes of them on one Kafka and PostgreSQL, a file at a time, in the order of tests/conftest.py. A part runs in one process.
 IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
+# Tests, demo and benches start many processes of the same modules: they are compiled once, also where the environment (of an image, say) would have none kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test kills check format docs bench fuzz chaos governed clean
 

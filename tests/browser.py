@@ -1,14 +1,15 @@
 """A real Chromium for tests: where it is, how it is started. `python -m tests.browser` installs it where apt can."""
 
+import asyncio
 import contextlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
@@ -27,19 +28,45 @@ def chromium() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def person(**options: object) -> AsyncIterator[BrowserContext]:
-    """A browser with a profile of its own: one visitor with all their tabs."""
+async def started() -> AsyncIterator[Browser]:
+    """A browser for many people: to start one takes longer than most of what is done in it."""
     path = chromium()
     assert path is not None, MISSING
-    with tempfile.TemporaryDirectory(prefix="parley-browser-", ignore_cleanup_errors=True) as profile:
-        async with async_playwright() as playwright:
-            context = await playwright.chromium.launch_persistent_context(
-                profile, executable_path=path, headless=True, args=list(FLAGS), **{"viewport": {"width": 1200, "height": 800}, **options}
-            )
-            try:
-                yield context
-            finally:
-                await context.close()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def person(browser: Browser, **options: object) -> AsyncIterator[BrowserContext]:
+    """One visitor with all their tabs, and a profile of their own: nothing in it is of anybody before them."""
+    context = await browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **options})
+    try:
+        yield context
+    finally:
+        await context.close()
+
+
+class Chrome:
+    """One browser for all tests, with a loop of its own that runs only while a test asks something."""
+
+    def __enter__(self) -> "Chrome":
+        self._runner, self._context = asyncio.Runner(), started()
+        self._browser = self.run(self._context.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self._context.__aexit__(None, None, None))
+        self._runner.close()
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(main)
+
+    def person(self, **options: object) -> contextlib.AbstractAsyncContextManager[BrowserContext]:
+        return person(self._browser, **options)
 
 
 def main() -> int:

@@ -4,12 +4,14 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
@@ -33,11 +35,16 @@ def examples(many: int) -> int:
 SAMPLES = Path(__file__).parent / "samples"
 CONFIG = Path(__file__).parents[1] / "config"
 LONG = (
-    "test_kills", "test_ingest_noise", "test_ingest_spoiled", "test_ingest_hits", "test_governed", "test_publishing", "test_sender_locks",
-    "test_sender_faults", "test_demo", "test_ingest_spool", "test_chat_browser", "test_dashboard_pages",
+    "test_sender_lanes", "test_understand", "test_settling", "test_sender_faults", "test_chat_browser", "test_messages_api", "test_dashboard_pages",
+    "test_ingest_openapi", "test_ingest_spool", "test_again", "test_sender_smpp", "test_sender_locks", "test_fallbacks", "test_sender_screen", "test_caller",
+    "test_experiments", "test_cli", "test_sender_openapi", "test_retention", "test_governed", "test_notify", "test_notify_api", "test_flow_check",
+    "test_story", "test_chat_protocol", "test_lanes_api", "test_call_outcomes",
 )  # fmt: skip
-"""Files of tests that take a minute or about that much, by `pytest --durations=60`. Those that start whole services as processes of their own stand
-apart: two of them at once are more than two cores bear."""
+"""Files of tests that take ten seconds or more, the longest first, by `pytest --durations=60`. (None of those that kill processes is in the order: they run
+by themselves, `make kills`.)"""
+
+HASTY = {"MADE_AT_ONCE": 100, "WAIT_MS": 100, "HEARTBEAT_MS": 250}
+"""Of the bus: services of tests come and go all the time, with topics of their own and little to read in them."""
 
 
 class Servers(NamedTuple):
@@ -73,6 +80,17 @@ def pytest_xdist_setupnodes(config, specs):
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
     node.workerinput["servers"] = tuple(node.config.stash[SHARED])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What modules and tests are made of stays until the end: nobody looks for garbage in it, neither while it is made nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -129,6 +147,38 @@ def created(address: str, like: str = "") -> Iterator[str]:
     asyncio.run(execute(address, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+class Ahead:
+    """Databases of one kind: the next one is made, and the last one dropped, while a test works with its own."""
+
+    def __init__(self, address: str, like: str) -> None:
+        self._address, self._like = address, like
+        self._aside = ThreadPoolExecutor(1)
+        self._next = self._begun()
+        self._gone: list[Future[None]] = []
+
+    def _begun(self) -> tuple[contextlib.AbstractContextManager[str], Future[str]]:
+        one = created(self._address, self._like)
+        return one, self._aside.submit(one.__enter__)
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[str]:
+        (mine, made), self._next = self._next, self._begun()
+        address = made.result()
+        try:
+            yield address
+        finally:
+            self._gone.append(self._aside.submit(mine.__exit__, None, None, None))
+
+    def close(self) -> None:
+        """Raises what any of them could not be made or dropped by."""
+        last, made = self._next
+        made.result()
+        last.__exit__(None, None, None)
+        for one in self._gone:
+            one.result()
+        self._aside.shutdown()
+
+
 async def execute(address: str, statement: str) -> None:
     connection = await asyncpg.connect(address)
     await connection.execute(statement)
@@ -138,17 +188,26 @@ async def execute(address: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 def stack(request) -> Iterator[Servers]:
     """The servers of the run, started once: for all processes of it, where there are several."""
-    if shared := getattr(request.config, "workerinput", {}).get("servers"):
-        yield Servers(*shared)
-        return
-    with servers() as ours:
-        yield ours
+    with contextlib.ExitStack() as running:
+        patch = running.enter_context(pytest.MonkeyPatch.context())
+        for name, value in HASTY.items():
+            patch.setattr(f"parley.bus.{name}", value)
+        shared = getattr(request.config, "workerinput", {}).get("servers")
+        yield Servers(*shared) if shared else running.enter_context(servers())
+
+
+@pytest.fixture(scope="session")
+def databases(stack) -> Iterator[Ahead]:
+    """Databases with the tables of every service."""
+    ahead = Ahead(stack.database, stack.migrated)
+    yield ahead
+    ahead.close()
 
 
 @pytest.fixture
-def database(stack) -> Iterator[str]:
+def database(databases) -> Iterator[str]:
     """The address of a database of the test's own, with the tables of every service."""
-    with created(stack.database, stack.migrated) as address:
+    with databases.one() as address:
         yield address
 
 
@@ -172,6 +231,15 @@ def settings(stack, database, tmp_path) -> Settings:
         secret="test",
         spool=tmp_path / "spool",
     )
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """A real browser (`browser.Chrome`), started by the first test that wants one."""
+    from tests.browser import Chrome
+
+    with Chrome() as one:
+        yield one
 
 
 @pytest.fixture

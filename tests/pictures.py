@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from playwright.async_api import Browser
+
 from parley import schemadocs
 from parley.local import free_port
 from parley.local.postgres import Postgres
 from parley.settings import Settings
-from tests.browser import MISSING, chromium, person
+from tests.browser import MISSING, chromium, person, started
 from tests.looking import NOW, Shown, fill, pages, talk
 
 
@@ -39,7 +41,7 @@ HIGHEST = 1500
 """Of a picture: what is below looks like what is above."""
 
 
-async def take(shown: Shown, picture: Picture, target: Path) -> Path:
+async def take(browser: Browser, shown: Shown, picture: Picture, target: Path) -> Path:
     """Signs in, waits for the chart, and takes the picture; the clock of the browser stands still."""
     height = HIGHEST if picture.width > 400 else 1100
     view = {
@@ -48,8 +50,8 @@ async def take(shown: Shown, picture: Picture, target: Path) -> Path:
         "viewport": {"width": picture.width, "height": height},
         "timezone_id": "Asia/Seoul",
     }
-    async with person(**view) as browser:
-        tab = await browser.new_page()
+    async with person(browser, **view) as somebody:
+        tab = await somebody.new_page()
         await tab.clock.set_fixed_time(NOW)
         await tab.goto(shown.address("/sign-in"))
         await tab.locator("input[name=key]").fill("people")
@@ -74,11 +76,11 @@ async def main(target: Path) -> None:
             await schemadocs.made(server.address, schemadocs.service("analytics"))
             keys = Path(folder) / "config"
             keys.mkdir()
-            async with pages(Settings(kafka="127.0.0.1:9", database=server.address, port=0, secret="pictures"), keys) as shown:
+            async with pages(Settings(kafka="127.0.0.1:9", database=server.address, port=0, secret="pictures"), keys) as shown, started() as browser:
                 await fill(shown.pool)
                 await talk(shown.pool)
                 for picture in PICTURES:
-                    sys.stdout.write(f"{await take(shown, picture, target)}\n")
+                    sys.stdout.write(f"{await take(browser, shown, picture, target)}\n")
         finally:
             await server.stop()
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -11,7 +12,7 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from parley.local import free_port
-from tests.browser import MISSING, chromium, person
+from tests.browser import MISSING, chromium, person, started
 from tests.chatting import Shared, customer_token
 
 # Where no browser can be had, a laptop says so and goes on; CI does not.
@@ -46,13 +47,15 @@ async def shop_page(port: int, base: str) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 def chat(stack, tmp_path_factory):
-    """A shop whose page stands on an origin of its own."""
+    """A shop whose page stands on an origin of its own, and a browser for its visitors."""
     port = free_port()
     with Shared(stack, tmp_path_factory.mktemp("chat"), f"http://127.0.0.1:{port}") as one:
         one.page = f"http://127.0.0.1:{port}"
-        site = shop_page(port, one.shop.base)
+        site, browser = shop_page(port, one.shop.base), started()
         one.run(site.__aenter__())
+        one.person = partial(person, one.run(browser.__aenter__()))
         yield one
+        one.run(browser.__aexit__(None, None, None))
         one.run(site.__aexit__(None, None, None))
 
 
@@ -88,7 +91,7 @@ def test_two_tabs_show_one_conversation(chat):
     """What is said in one is in the other, once; an answer tapped in one can be tapped in neither any more."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             first = await opened(browser, chat.page)
             await write(first, "hello")
             await expect(button(first, "Yes, please")).to_be_enabled()
@@ -109,7 +112,7 @@ def test_a_reload_in_the_middle_of_an_answer(chat):
     """The page goes the moment the message is sent; back again it shows what was said and the answer, once each."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await tab.locator("[data-status=sent], [data-status=read]").first.wait_for()
@@ -129,7 +132,7 @@ def test_a_restart_of_the_server(chat):
 
     async def main():
         shop, port = chat.shop, free_port()
-        async with shop.replica(port), person() as browser:
+        async with shop.replica(port), chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await expect(button(tab, "Yes, please")).to_be_enabled()
@@ -155,7 +158,7 @@ def test_offline_waits_and_is_sent(chat):
     """A notice says so; the message waits, survives even a reload, and is sent once."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await expect(button(tab, "Yes, please")).to_be_enabled()
@@ -177,7 +180,7 @@ def test_without_sockets_the_chat_goes_on(chat):
     broken = "window.WebSocket = class { constructor() { setTimeout(() => this.onclose()); } close() {} }"
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             await browser.add_init_script(broken)
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
@@ -192,7 +195,7 @@ def test_the_keyboard_alone_suffices(chat):
     """Tab to the button, write, go back to a choice, tap it; Escape closes and gives the focus back."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await browser.new_page()
             await tab.goto(f"{chat.page}?lang=en")
             await tab.locator("#parley-chat").wait_for(state="attached")
@@ -218,7 +221,7 @@ def test_what_a_screen_reader_hears(chat):
     """The panel, the log and its parts have roles and names; who speaks and what became of it is said."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await expect(tab.get_by_role("group", name="Answers to choose from")).to_be_visible()
@@ -237,7 +240,7 @@ def test_it_speaks_korean(chat):
     composing = "new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true })"
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page, "ko")
             field = tab.get_by_role("textbox", name=FIELD["ko"])
             await field.fill("안녕하세요")
@@ -257,7 +260,7 @@ def test_dark_and_light(chat, scheme, told, dark):
     ask = "(log) => [getComputedStyle(log.closest('.panel')).backgroundColor, getComputedStyle(log).color]"
 
     async def main():
-        async with person(color_scheme=scheme) as browser:
+        async with chat.person(color_scheme=scheme) as browser:
             tab = await opened(browser, chat.page, **({"theme": told} if told else {}))
             return await tab.get_by_role("log").evaluate(ask)
 
@@ -279,7 +282,7 @@ def test_a_text_is_a_text(chat):
     text = "<img src=x onerror=alert(1)> javascript:alert(1) see https://shop.example/tea?a=1&b=2. and HTTP://SHOP.example/x"
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await expect(button(tab, "Yes, please")).to_be_enabled()
@@ -304,7 +307,7 @@ def test_what_is_unread_is_counted(chat):
     """On the button while the panel is closed, after a reload too; nothing is left once it was seen."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page)
             await write(tab, "hello")
             await expect(button(tab, "Yes, please")).to_be_enabled()
@@ -326,7 +329,7 @@ def test_a_phone_shows_it_whole(chat):
     """At 390 pixels the panel is the screen, and nothing stands out of it."""
 
     async def main():
-        async with person(viewport={"width": 390, "height": 844}) as browser:
+        async with chat.person(viewport={"width": 390, "height": 844}) as browser:
             tab = await opened(browser, chat.page)
             await write(tab, f"{'long' * 60} https://shop.example/{'x' * 200}")
             await tab.locator("[data-status=sent], [data-status=read]").first.wait_for()
@@ -340,7 +343,7 @@ def test_the_page_says_who_and_where(chat):
     """The customer's signed token and the cart, from the script's attributes, reach the bus with the message."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await opened(browser, chat.page, cart="c-42", customer=customer_token("c-2002"))
             await write(tab, "hello")
             await expect(button(tab, "Yes, please")).to_be_enabled()
@@ -358,7 +361,7 @@ def test_a_click_to_chat_link_opens_the_chat_with_its_words(chat):
     """They stand in the field until the visitor sends them; the page's address is clean again; text that begins as markup stays text."""
 
     async def main():
-        async with person() as browser:
+        async with chat.person() as browser:
             tab = await browser.new_page()
             await tab.goto(f"{chat.page}?lang=en#parley-chat={quote('<b>hello</b> [#spring-26]')}")
             field = tab.get_by_role("textbox", name=FIELD["en"])

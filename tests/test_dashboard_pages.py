@@ -1,6 +1,5 @@
 """The dashboards in a real Chromium: every page with figures, with none, in trouble, with ten thousand campaigns; in two languages, by day and by night."""
 
-import asyncio
 import contextlib
 import os
 import re
@@ -9,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from parley_analytics.pages.words import WORDS, filled
-from tests.browser import MISSING, chromium, person
+from tests.browser import MISSING, chromium
 from tests.conftest import until
 from tests.looking import NOW, fill, many, pages, talk
 
@@ -22,9 +21,9 @@ BROKEN = re.compile("null|undefined|NaN|None|Infinity")
 
 
 @contextlib.asynccontextmanager
-async def looking(settings, folder, *filling, signed_in=True, **options):
+async def looking(chrome, settings, folder, *filling, signed_in=True, **options):
     """Somebody in front of the pages, what their browser complained of, and the server."""
-    async with pages(settings, folder) as shown, person(**{"locale": "en-GB", **options}) as browser:
+    async with pages(settings, folder) as shown, chrome.person(**{"locale": "en-GB", **options}) as browser:
         for one in filling:
             await one(shown.pool)
         tab, faults = await browser.new_page(), []
@@ -39,11 +38,11 @@ async def looking(settings, folder, *filling, signed_in=True, **options):
 
 
 @pytest.mark.parametrize("language, locale", [("en", "en-GB"), ("ko", "ko-KR")])
-def test_every_page_has_its_figures(settings, tmp_path, language, locale):
+def test_every_page_has_its_figures(chrome, settings, tmp_path, language, locale):
     """In the language of the browser, with a chart that is drawn, and nothing that a person would not say."""
 
     async def main():
-        async with looking(settings, tmp_path, fill, talk, locale=locale) as (shown, tab, faults):
+        async with looking(chrome, settings, tmp_path, fill, talk, locale=locale) as (shown, tab, faults):
             for path in PAGES:
                 await tab.goto(shown.address(path))
                 await expect(tab.locator("#live .rows, #live .verdict").first).to_be_visible()
@@ -55,11 +54,11 @@ def test_every_page_has_its_figures(settings, tmp_path, language, locale):
                     await expect(tab.locator(".reading")).not_to_be_empty()
             return faults
 
-    assert [] == asyncio.run(main())
+    assert [] == chrome.run(main())
 
 
 @pytest.mark.parametrize("language, locale", [("en", "en-GB"), ("ko", "ko-KR")])
-def test_a_page_without_figures_says_so(settings, tmp_path, language, locale):
+def test_a_page_without_figures_says_so(chrome, settings, tmp_path, language, locale):
     """What there is not, and what would help."""
     w = WORDS[language]
     said = {
@@ -69,18 +68,18 @@ def test_a_page_without_figures_says_so(settings, tmp_path, language, locale):
     }
 
     async def main():
-        async with looking(settings, tmp_path, locale=locale) as (shown, tab, faults):
+        async with looking(chrome, settings, tmp_path, locale=locale) as (shown, tab, faults):
             for path, sentence in said.items():
                 await tab.goto(shown.address(path))
                 await expect(tab.locator("#live .none")).to_contain_text(sentence)
                 await expect(tab.locator("body")).not_to_contain_text(BROKEN)
             return faults
 
-    assert [] == asyncio.run(main())
+    assert [] == chrome.run(main())
 
 
 @pytest.mark.parametrize("language, locale", [("en", "en-GB"), ("ko", "ko-KR")])
-def test_a_page_in_trouble_says_what_to_do(settings, tmp_path, language, locale):
+def test_a_page_in_trouble_says_what_to_do(chrome, settings, tmp_path, language, locale):
     """What is not there, what cannot be asked, and what is not to be had now; the last comes back by itself."""
     w = WORDS[language]
     said = {
@@ -93,7 +92,7 @@ def test_a_page_in_trouble_says_what_to_do(settings, tmp_path, language, locale)
     }
 
     async def main():
-        async with looking(settings, tmp_path, fill, locale=locale) as (shown, tab, _):
+        async with looking(chrome, settings, tmp_path, fill, locale=locale) as (shown, tab, _):
             for path, (status, sentence) in said.items():
                 answer = await tab.goto(shown.address(path))
                 await expect(tab.get_by_role("alert")).to_contain_text(sentence)
@@ -103,14 +102,14 @@ def test_a_page_in_trouble_says_what_to_do(settings, tmp_path, language, locale)
             await expect(tab.get_by_role("alert")).to_contain_text(w["error_later"])
             return answer.status, await tab.locator("meta[http-equiv=refresh]").get_attribute("content")
 
-    assert (503, "5") == asyncio.run(main())
+    assert (503, "5") == chrome.run(main())
 
 
-def test_ten_thousand_campaigns_are_pages_that_can_be_searched(settings, tmp_path):
+def test_ten_thousand_campaigns_are_pages_that_can_be_searched(chrome, settings, tmp_path):
     """Fifty at a time, by any figure, and one is found by a part of its name; what is chosen stands in the address."""
 
     async def main():
-        async with looking(settings, tmp_path, lambda pool: many(pool, 10_000)) as (_, tab, faults):
+        async with looking(chrome, settings, tmp_path, lambda pool: many(pool, 10_000)) as (_, tab, faults):
             await tab.get_by_role("link", name="Campaigns", exact=True).click()
             rows = tab.locator("tbody tr")
             await expect(rows).to_have_count(50)
@@ -127,14 +126,14 @@ def test_ten_thousand_campaigns_are_pages_that_can_be_searched(settings, tmp_pat
             await expect(tab.get_by_role("heading", level=1)).to_have_text("campaign-07770")
             return faults
 
-    assert [] == asyncio.run(main())
+    assert [] == chrome.run(main())
 
 
-def test_filters_stand_in_the_address_and_go_along(settings, tmp_path):
+def test_filters_stand_in_the_address_and_go_along(chrome, settings, tmp_path):
     """A link is what somebody sees: another page keeps time and channel."""
 
     async def main():
-        async with looking(settings, tmp_path, fill) as (_, tab, faults):
+        async with looking(chrome, settings, tmp_path, fill) as (_, tab, faults):
             await tab.get_by_role("link", name="7 days").click()
             await tab.locator(".filters > summary").click()
             await tab.get_by_label("Channel").select_option("email")
@@ -146,14 +145,14 @@ def test_filters_stand_in_the_address_and_go_along(settings, tmp_path):
             await expect(tab.locator(".rows tbody tr")).to_have_count(4)
             return faults
 
-    assert [] == asyncio.run(main())
+    assert [] == chrome.run(main())
 
 
-def test_figures_come_by_themselves_and_disturb_nobody(settings, tmp_path):
+def test_figures_come_by_themselves_and_disturb_nobody(chrome, settings, tmp_path):
     """What changed is taken over; what was opened stays open, the focus where it was; a server that is away is said, and so is one that is back."""
 
     async def main():
-        async with looking(settings, tmp_path, fill) as (shown, tab, _):
+        async with looking(chrome, settings, tmp_path, fill) as (shown, tab, _):
             await tab.clock.install()
             await tab.goto(shown.address())
             await expect(tab.locator("canvas")).to_have_count(1)
@@ -173,14 +172,14 @@ def test_figures_come_by_themselves_and_disturb_nobody(settings, tmp_path):
             await expect(tab.locator("#said")).to_be_empty()
             return await tab.locator("#as-of").text_content()
 
-    assert asyncio.run(main()).startswith("As of ")
+    assert chrome.run(main()).startswith("As of ")
 
 
-def test_a_chart_is_read_with_the_keyboard(settings, tmp_path):
+def test_a_chart_is_read_with_the_keyboard(chrome, settings, tmp_path):
     """Point by point, in words; and the first Tab leads past the menu."""
 
     async def main():
-        async with looking(settings, tmp_path, fill) as (shown, tab, faults):
+        async with looking(chrome, settings, tmp_path, fill) as (shown, tab, faults):
             await tab.goto(shown.address("/?range=7d"))
             await tab.keyboard.press("Tab")
             await expect(tab.locator(".skip")).to_be_focused()
@@ -192,16 +191,16 @@ def test_a_chart_is_read_with_the_keyboard(settings, tmp_path):
             table = await tab.locator(".numbers tbody th").all_text_contents()
             return faults, said, [table[0], table[1], table[-1]]
 
-    faults, said, table = asyncio.run(main())
+    faults, said, table = chrome.run(main())
 
     assert ([], table) == (faults, said)
 
 
-def test_language_and_colours_are_chosen_and_somebody_leaves(settings, tmp_path):
+def test_language_and_colours_are_chosen_and_somebody_leaves(chrome, settings, tmp_path):
     """Both are remembered; signing out ends with the form, and pages ask again."""
 
     async def main():
-        async with looking(settings, tmp_path, fill) as (shown, tab, faults):
+        async with looking(chrome, settings, tmp_path, fill) as (shown, tab, faults):
             await tab.goto(shown.address("/channels?range=7d"))
             await tab.get_by_text("Display").click()
             await tab.locator("select[name=lang]").select_option("ko")
@@ -217,15 +216,15 @@ def test_language_and_colours_are_chosen_and_somebody_leaves(settings, tmp_path)
             await expect(tab.get_by_label("API 키")).to_be_visible()
             return faults, paper
 
-    assert ([], "rgb(19, 21, 24)") == asyncio.run(main())
+    assert ([], "rgb(19, 21, 24)") == chrome.run(main())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_a_phone_and_can_be_read(settings, tmp_path, scheme):
+def test_every_page_fits_a_phone_and_can_be_read(chrome, settings, tmp_path, scheme):
     """Nothing is wider than 390 px, what is pressed is big enough, and texts stand out from what is behind them, by day and by night."""
 
     async def main():
-        async with looking(settings, tmp_path, fill, talk, color_scheme=scheme, viewport={"width": 390, "height": 844}) as (shown, tab, _):
+        async with looking(chrome, settings, tmp_path, fill, talk, color_scheme=scheme, viewport={"width": 390, "height": 844}) as (shown, tab, _):
             found = {"/sign-in": await tab.evaluate(LOOKED_AT)}
             for path in PAGES:
                 await tab.goto(shown.address(path))
@@ -233,22 +232,22 @@ def test_every_page_fits_a_phone_and_can_be_read(settings, tmp_path, scheme):
                 found[path] = await tab.evaluate(LOOKED_AT)
             return found
 
-    for path, (width, lowest, contrast) in asyncio.run(main()).items():
+    for path, (width, lowest, contrast) in chrome.run(main()).items():
         assert width <= 390, path
         assert lowest >= 40, path
         assert contrast >= 4.5, path
 
 
-def test_it_is_a_day_of_the_tenant(settings, tmp_path):
+def test_it_is_a_day_of_the_tenant(chrome, settings, tmp_path):
     """In Seoul it is the 24th already, wherever the browser is."""
 
     async def main():
-        async with looking(settings, tmp_path, fill, timezone_id="America/Los_Angeles") as (shown, tab, _):
+        async with looking(chrome, settings, tmp_path, fill, timezone_id="America/Los_Angeles") as (shown, tab, _):
             await tab.goto(shown.address("/?range=7d"))
             await tab.locator(".numbers > summary").click()
             return await tab.locator(".days").text_content(), (await tab.locator(".numbers tbody th").all_text_contents())[-1]
 
-    days, last = asyncio.run(main())
+    days, last = chrome.run(main())
 
     assert "18 – 24 Nov 2026" in days.replace("18 Nov –", "18 –") and "Asia/Seoul" in days
     assert ("24 Nov", 24) == (last, NOW.day)

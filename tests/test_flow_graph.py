@@ -1,6 +1,5 @@
 """Pictures of flows: what is in them, that nothing lies over anything else, that no text is wider than its box in a real browser."""
 
-import asyncio
 import os
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +15,7 @@ from parley_router.flow import Flow
 from parley_router.steps import Span
 from parley_router.tools import edges, layout, picture, svg, wording
 from parley_router.tools.grid import Size
-from tests.browser import MISSING, chromium, person
+from tests.browser import MISSING, chromium
 from tests.test_cli import parley
 
 READY = sorted((Path(__file__).parents[1] / "config" / "flows").glob("*.yaml"))
@@ -148,7 +147,7 @@ async def overflowing(page, path: Path) -> tuple[list[str], str]:
 
 
 @pytest.mark.skipif(chromium() is None and "CI" not in os.environ, reason=MISSING)
-def test_browser_draws_no_text_beyond_its_box(tmp_path):
+def test_browser_draws_no_text_beyond_its_box(chrome, tmp_path):
     """The ready flows and a hard one, in both languages, by light and by dark."""
     flows = [
         flow(),
@@ -161,11 +160,11 @@ def test_browser_draws_no_text_beyond_its_box(tmp_path):
         for scheme, language in (("light", "ko"), ("dark", "en")):
             path = tmp_path / f"{scheme}.svg"
             path.write_text(svg.svg([picture.picture(one, language) for one in flows]), encoding="utf-8")
-            async with person(color_scheme=scheme) as context:
+            async with chrome.person(color_scheme=scheme) as context:
                 found.append(await overflowing(await context.new_page(), path))
         return found
 
-    assert [([], "rgb(255, 255, 255)"), ([], "rgb(18, 22, 28)")] == asyncio.run(looked())
+    assert [([], "rgb(255, 255, 255)"), ([], "rgb(18, 22, 28)")] == chrome.run(looked())
 
 
 def test_command(tmp_path):

@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from parley.contracts import Content
 from parley.twin.behaviour import Behaviour
 from parley_sender.screens import FILES
-from tests.browser import MISSING, chromium, person
+from tests.browser import MISSING, chromium
 from tests.conftest import until
 from tests.telling import Open
 
@@ -37,11 +37,11 @@ async def opened(browser, one, part="", key="people"):
     return tab, faults
 
 
-def test_a_message_in_doubt_is_looked_into_and_settled(desk):
+def test_a_message_in_doubt_is_looked_into_and_settled(chrome, desk):
     """Its story is read, a reason is asked for, a resend is asked about once more; and then it is gone from the list and sent."""
 
     async def main():
-        async with desk().open(**HANGING) as one, person() as browser:
+        async with desk().open(**HANGING) as one, chrome.person() as browser:
             await one.ask("<b>maybe</b>")
             await one.ends(unknown=1)
             one.twin.behave({"*": Behaviour(receipts=False)})
@@ -58,14 +58,14 @@ def test_a_message_in_doubt_is_looked_into_and_settled(desk):
             await one.ends(sent=1)
             return faults, one.received(), await one.one.context.pool.fetchval("SELECT detail->>'note' FROM notes WHERE what = 'settled'")
 
-    assert ([], ["<b>maybe</b>"] * 2, "asked the operator") == asyncio.run(main())
+    assert ([], ["<b>maybe</b>"] * 2, "asked the operator") == chrome.run(main())
 
 
-def test_a_lane_is_settled_at_once_with_the_keyboard_alone(desk):
+def test_a_lane_is_settled_at_once_with_the_keyboard_alone(chrome, desk):
     """Chosen, a reason, a word, a second word; No is where the focus is."""
 
     async def main():
-        async with desk().open(**HANGING) as one, person() as browser:
+        async with desk().open(**HANGING) as one, chrome.person() as browser:
             for text in ("one", "two", "three"):
                 await one.publish(message_id=uuid4(), contact_id=uuid4(), content=Content(text=text))
             await one.ends(unknown=3)
@@ -81,14 +81,14 @@ def test_a_lane_is_settled_at_once_with_the_keyboard_alone(desk):
             await expect(tab.get_by_role("status")).to_have_text("3 settled.")
             return faults, dict(await one.statuses())
 
-    assert ([], {"failed": 3}) == asyncio.run(main())
+    assert ([], {"failed": 3}) == chrome.run(main())
 
 
-def test_a_lane_is_paused_and_given_another_rate(desk):
+def test_a_lane_is_paused_and_given_another_rate(chrome, desk):
     """A rate that is none is told in words; what is set shows, in Korean too."""
 
     async def main():
-        async with desk().open() as one, person(locale="ko-KR") as browser:
+        async with desk().open() as one, chrome.person(locale="ko-KR") as browser:
             tab, faults = await opened(browser, one, "#lanes")
             card = tab.locator("#lane-app")
             await card.get_by_role("button", name="멈추기").click()
@@ -104,14 +104,14 @@ def test_a_lane_is_paused_and_given_another_rate(desk):
             row = await one.one.context.pool.fetchrow("SELECT paused_by, rate FROM lanes WHERE lane = 'app'")
             return [fault for fault in faults if "422" not in fault], tuple(row), await tab.evaluate("document.documentElement.lang")
 
-    assert ([], (None, "5/s"), "ko") == asyncio.run(main())
+    assert ([], (None, "5/s"), "ko") == chrome.run(main())
 
 
-def test_an_address_is_listed_and_taken_off(desk):
+def test_an_address_is_listed_and_taken_off(chrome, desk):
     """Looked up first, then put on the list, then off it."""
 
     async def main():
-        async with desk().open() as one, person() as browser:
+        async with desk().open() as one, chrome.person() as browser:
             tab, faults = await opened(browser, one, "#suppressions")
             await tab.get_by_label("Channel").select_option("inapp")
             await tab.get_by_label("Address", exact=True).fill("u1")
@@ -125,14 +125,14 @@ def test_an_address_is_listed_and_taken_off(desk):
             await expect(tab.get_by_role("status")).to_have_text("u1 is off the list.")
             return faults, listed, await one.one.context.pool.fetchval("SELECT count(*) FROM suppressions")
 
-    assert ([], 1, 0) == asyncio.run(main())
+    assert ([], 1, 0) == chrome.run(main())
 
 
-def test_the_key_stays_in_its_tab_and_a_wrong_one_is_said(desk):
+def test_the_key_stays_in_its_tab_and_a_wrong_one_is_said(chrome, desk):
     """Nothing is shown without one; it can be forgotten; a key that may only read is told what it lacks."""
 
     async def main():
-        async with desk().open() as one, person() as browser:
+        async with desk().open() as one, chrome.person() as browser:
             tab, _ = await opened(browser, one, key="nobody")
             await expect(tab.get_by_role("status")).to_have_text("The key is not known.")
             await tab.get_by_label(re.compile("API")).fill("staff-key")
@@ -148,15 +148,15 @@ def test_the_key_stays_in_its_tab_and_a_wrong_one_is_said(desk):
             await expect(tab.get_by_label(re.compile("API"))).to_be_visible()
             return kept, await tab.evaluate("sessionStorage.length")
 
-    assert ([1, False], 0) == asyncio.run(main())
+    assert ([1, False], 0) == chrome.run(main())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_can_be_read(desk, scheme):
+def test_it_fits_a_phone_and_can_be_read(chrome, desk, scheme):
     """Nothing is wider than 390 px, targets are big enough to be hit, and texts stand out from what is behind them, by day and by night."""
 
     async def main():
-        async with desk().open(**HANGING) as one, person(viewport={"width": 390, "height": 844}, color_scheme=scheme) as browser:
+        async with desk().open(**HANGING) as one, chrome.person(viewport={"width": 390, "height": 844}, color_scheme=scheme) as browser:
             await one.ask("maybe")
             await one.ends(unknown=1)
             found = []
@@ -169,7 +169,7 @@ def test_it_fits_a_phone_and_can_be_read(desk, scheme):
                 found.append(await tab.evaluate(LOOKED_AT))
             return found
 
-    for width, lowest, contrast in asyncio.run(main()):
+    for width, lowest, contrast in chrome.run(main()):
         assert width <= 390
         assert lowest >= 44
         assert contrast >= 4.5
