@@ -118,7 +118,6 @@ class Run:
         async with asyncio.timeout(FILLED_WITHIN):
             while await self.ask("SELECT count(*) FROM sender.deliveries") < len(traffic.backlog):
                 await asyncio.sleep(0.5)
-        await self._tended()
         if together:
             await self._come_together()
         await self._pause("NULL")
@@ -145,15 +144,6 @@ class Run:
             count = bisect_right(due, time.time() - self.began, key=lambda one: one[0])
             await self._publish([record for _, record in due[:count]])
             del due[:count]
-
-    async def _tended(self) -> None:
-        """The tables as PostgreSQL would have tended them by itself in the time in which so much comes: here it came at one stroke."""
-        connection = await asyncpg.connect(self.settings.database.get_secret_value())
-        try:
-            for row in await connection.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'sender'::regnamespace AND relkind = 'r'"):
-                await connection.execute(f'VACUUM (ANALYZE) sender."{row["relname"]}"')
-        finally:
-            await connection.close()
 
     async def _come_together(self) -> None:
         """Waits until the replicas share the lanes, as they do when nobody came or went for a while."""
