@@ -9,8 +9,8 @@ import pytest
 
 from parley.contracts import Content, Purpose
 from parley_sender.bucket import Bucket
+from parley_sender.claims import Claimed
 from parley_sender.departures import AGED, Departures
-from parley_sender.ledger import Claimed
 from parley_sender.pace import Pace
 from parley_sender.stops import BEAT, FROZEN, Stops
 

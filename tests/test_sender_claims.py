@@ -11,10 +11,11 @@ from parley import config, policies
 from parley import database as db
 from parley.contracts import DeliveryStatus, Purpose
 from parley.failures import Outcome
-from parley_sender import facts, ledger, picking, standing
+from parley_sender import claims, dropping, facts, ledger, standing
+from parley_sender.claims import Claimed
 from parley_sender.gate import Drop
+from parley_sender.holding import Hold
 from parley_sender.law import Law
-from parley_sender.ledger import Hold
 from parley_sender.outcome import Finished, Next
 from parley_sender.packs import Packs
 from parley_sender.queue import Waiting
@@ -45,16 +46,13 @@ class Desk:
             await standing.enter(connection, {number: "app"}, NOW)
         return number
 
-    async def claim(self, *numbers: UUID, now: datetime = NOW) -> list[ledger.Claimed]:
+    async def claim(self, *numbers: UUID, now: datetime = NOW) -> list[Claimed]:
         """One turn: what may go of these, claimed; what the gate stops, dropped."""
         async with self.pool.acquire() as connection, connection.transaction():
-            picked = await picking.pick(
-                connection, [Waiting(one, 1, 1, 1) for one in numbers], self.law.config.accounts["app"], self.law, lambda *_: 0.0, now
-            )
-            await ledger.drop(connection, "app", picked.dropped, now)
-            return await ledger.claim(connection, picked.going, picked.gates, HOLD, now)
+            waiting, account = [Waiting(one, 1, 1, 1) for one in numbers], self.law.config.accounts["app"]
+            return list((await claims.ask(connection, waiting, account, self.law, lambda *_: 0.0, HOLD, now)).claimed)
 
-    async def record(self, one: ledger.Claimed, outcome: Outcome | None, status: DeliveryStatus, now: datetime = NOW) -> None:
+    async def record(self, one: Claimed, outcome: Outcome | None, status: DeliveryStatus, now: datetime = NOW) -> None:
         """The call is over, with this end."""
         call = Finished(one.message_id, one.purpose, one.attempt, one.failures, 0, outcome, now, now)
         async with self.pool.acquire() as connection, connection.transaction():
@@ -170,7 +168,7 @@ def test_who_is_dropped_after_a_receipt_lets_the_next_in(at_desk):
         first, second = await desk.ask(), await desk.ask()
         await desk.pool.execute("UPDATE deliveries SET status = 'delivered' WHERE message_id = $1", first)
         async with desk.pool.acquire() as connection, connection.transaction():
-            _, chains = await ledger.drop(connection, "app", [(first, Drop(DeliveryStatus.EXPIRED, "expired"))], NOW)
+            _, chains = await dropping.drop(connection, "app", [(first, Drop(DeliveryStatus.EXPIRED, "expired"))], NOW)
             await standing.promote(connection, chains, NOW)
         return await desk.pool.fetch("SELECT message_id, state FROM queue") == [(second, "ready")]
 
@@ -185,7 +183,7 @@ def test_nobody_is_let_in_beside_a_call_of_the_same_chain(at_desk):
         async with desk.pool.acquire() as connection, connection.transaction():
             await connection.execute("UPDATE queue SET state = 'behind' WHERE message_id = $1", earlier)
             await connection.execute("UPDATE queue SET state = 'calling' WHERE message_id = $1", now_called)
-            _, chains = await ledger.drop(connection, "app", [(last, Drop(DeliveryStatus.SUPPRESSED, "cancelled"))], NOW)
+            _, chains = await dropping.drop(connection, "app", [(last, Drop(DeliveryStatus.SUPPRESSED, "cancelled"))], NOW)
             await standing.promote(connection, chains, NOW)
         return await desk.pool.fetchval("SELECT state FROM queue WHERE message_id = $1", earlier)
 

@@ -20,9 +20,10 @@ from parley.twin.behaviour import Behaviour
 from parley.twin.server import running_twin
 from parley.twin.shape import Account as TwinAccount
 from parley.twin.twin import Twin, TwinOptions
-from parley_sender import ledger
+from parley_sender import holding
 from parley_sender.app import SERVICE
 from parley_sender.handover import unpacked
+from parley_sender.holding import Hold
 from tests.conftest import until
 
 pytestmark = pytest.mark.stack
@@ -335,10 +336,10 @@ def test_a_lane_that_is_left_in_order_is_told_of_once(desk):
         connection = await database.single(one.settings.database.get_secret_value(), "sender")
         try:
             async with connection.transaction():
-                hold, *_, left = await ledger.standing(connection, "app")
-                await ledger.move(connection, "app", ledger.Hold(hold.fence + 1, hold.turn + 1), b"", None)
-                *_, after = await ledger.standing(connection, "app")
-            return left, after
+                before = await holding.row(connection, "app")
+                await holding.move(connection, "app", Hold(before.hold.fence + 1, before.hold.turn + 1), b"", None)
+                after = await holding.row(connection, "app")
+            return before.left, after.left
         finally:
             await connection.close()
 

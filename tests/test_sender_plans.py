@@ -9,8 +9,9 @@ import pytest
 from parley import config, database, policies
 from parley.contracts import DeliveryStatus
 from parley.failures import Outcome
-from parley_sender import ledger, picking, standing
+from parley_sender import claims, ledger, standing
 from parley_sender.app import SERVICE
+from parley_sender.holding import Hold
 from parley_sender.law import Law
 from parley_sender.outcome import Finished, Next
 from parley_sender.packs import Packs
@@ -19,7 +20,7 @@ from tests.messaging import write_accounts
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
-HOLD = ledger.Hold(1, 1)
+HOLD = Hold(1, 1)
 MANY, SOME = 20_000, 100
 ASKED = """INSERT INTO deliveries (message_id, tenant, contact_id, lane, channel, address, purpose, content, segments, status, due_at, requested_at)
            SELECT id, 'acme', gen_random_uuid(), 'app', 'inapp', 'u', 'transactional', '{}', 1, 'queued', $2, $2 FROM unnest($1::uuid[]) AS id"""
@@ -38,8 +39,7 @@ async def sent(connection: database.Connection, law: Law, count: int) -> None:
     """So many come and leave, as intake and a lane do it."""
     account = law.config.accounts["app"]
     waiting = [Waiting(one, 1, place, 1) for place, one in enumerate(await asked(connection, count))]
-    picked = await picking.pick(connection, waiting, account, law, lambda *_: 0.0, NOW)
-    claimed = await ledger.claim(connection, picked.going, picked.gates, HOLD, NOW)
+    claimed = (await claims.ask(connection, waiting, account, law, lambda *_: 0.0, HOLD, NOW)).claimed
     assert count == len(claimed)
     accepted = Outcome(kind="accepted", provider_id=None)
     calls = [Finished(one.message_id, one.purpose, one.attempt, 0, 1, accepted, NOW, NOW) for one in claimed]

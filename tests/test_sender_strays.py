@@ -15,7 +15,7 @@ from parley.bus import Bus
 from parley.contracts import DeliveryChanged, Envelope
 from parley.metrics import Metrics
 from parley.service import Context
-from parley_sender import ledger, standing
+from parley_sender import holding, standing
 from parley_sender.law import Law
 from parley_sender.limits import part_of
 from parley_sender.outbox import Outbox
@@ -96,8 +96,8 @@ def test_a_call_of_a_part_that_is_no_more_is_settled(settings, tmp_path):
             called, behind = await ask(pool, "app", contact, state="calling"), await ask(pool, "app", contact)
             unsaid = Envelope(id="1", source="test", time=NOW, tenant="acme", data=_queued(behind, contact))
             async with pool.acquire() as connection, connection.transaction():
-                await ledger.standing(connection, "app")
-                await ledger.move(connection, "app", ledger.Hold(1, 1), cursor.pack([wire.encode(unsaid)]), None)
+                await holding.row(connection, "app")
+                await holding.move(connection, "app", holding.Hold(1, 1), cursor.pack([wire.encode(unsaid)]), None)
             await strays.turn()
             rows = await pool.fetch("SELECT state, part FROM queue JOIN lines USING (line) ORDER BY seq")
             return await said(pool), [tuple(row) for row in rows], (called, behind)
@@ -146,12 +146,12 @@ def test_new_shares_are_set_as_the_lane_was(settings, tmp_path):
 
     async def main():
         async with house(settings, tmp_path, shares=3) as strays, strays.context.pool.acquire() as connection, connection.transaction():
-            await ledger.standing(connection, "app")
+            await holding.row(connection, "app")
             await connection.execute("UPDATE lanes SET paused_by = 'ops', rate = '3/s' WHERE lane = 'app'")
-            _, _, wishes, *_ = await ledger.standing(connection, "app#1")
-            return wishes
+            row = await holding.row(connection, "app#1")
+            return row.wishes
 
-    assert ledger.Wishes(paused=True, rate="3/s") == asyncio.run(main())
+    assert holding.Wishes(paused=True, rate="3/s") == asyncio.run(main())
 
 
 def test_lines_of_campaigns_that_are_over_are_forgotten(settings, tmp_path):

@@ -9,7 +9,7 @@ from parley.channels.shape import Account, Outgoing
 from parley.failures import Outcome
 from parley.service import Context
 from parley_sender.call import Calls, fault
-from parley_sender.ledger import Claimed
+from parley_sender.claims import Claimed
 from parley_sender.links import base_of, unsubscription
 from parley_sender.outcome import kept, of_parts
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from parley.contracts import DeliveryStatus
 from parley.service import Context
-from parley_sender import ledger, outbox, standing
+from parley_sender import dropping, outbox, standing
 from parley_sender.gate import Drop
 from parley_sender.outbox import Outbox
 from parley_sender.tell import records
@@ -40,7 +40,7 @@ async def cancel(context: Context, box: Outbox, tenant: str, message_id: UUID) -
         if lane is None:
             return None
         now = context.clock()
-        changes, chains = await ledger.drop(connection, lane, [(message_id, Drop(DeliveryStatus.SUPPRESSED, CANCELLED))], now)
+        changes, chains = await dropping.drop(connection, lane, [(message_id, Drop(DeliveryStatus.SUPPRESSED, CANCELLED))], now)
         await standing.tell(connection, await standing.promote(connection, chains, now))
         said = records(changes, now)
         entry = await outbox.put(connection, said) if said else None

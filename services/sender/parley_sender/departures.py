@@ -13,7 +13,7 @@ from itertools import count
 from uuid import UUID
 
 from parley.contracts import Purpose
-from parley_sender.ledger import Claimed
+from parley_sender.claims import Claimed
 from parley_sender.pace import Pace
 from parley_sender.stops import Stops
 

@@ -15,7 +15,7 @@ from parley.step import Arrived, Caused
 from parley_sender import remaining, standing
 from parley_sender.accept import Delivery
 from parley_sender.consents import Agreement
-from parley_sender.ledger import stop_reason, stop_status
+from parley_sender.dropping import stop_reason, stop_status
 from parley_sender.notify.noting import forget_of_contact
 from parley_sender.receipts import COLUMNS
 
@@ -95,7 +95,7 @@ async def _refused(connection: Connection, one: Arrived, data: ErasureRequested,
 async def _blanked(connection: Connection, messages: Sequence[UUID], now: datetime) -> dict[UUID, asyncpg.Record]:
     """Takes texts and addresses out of deliveries, and what providers said of them; what is queued ends. What is being called for expires, unless the call settles it.
 
-    Of a message that was called for without an answer, or left in part, nobody can say that it never left: it ends as at the gate (`ledger.drop`).
+    Of a message that was called for without an answer, or left in part, nobody can say that it never left: it ends as at the gate (`dropping.drop`).
     """
     held = await connection.fetch(
         "SELECT message_id, state, doubt, parts_done, attempt FROM queue WHERE message_id = ANY($1::uuid[]) ORDER BY contact_id, chain, seq FOR UPDATE",

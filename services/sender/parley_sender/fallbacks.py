@@ -23,7 +23,7 @@ from parley.contracts import Channel, DeliveryStatus, Envelope, MessageRequested
 from parley.database import OUTSIDE, Connection
 from parley.service import Context
 from parley.wire import caused_id, encode
-from parley_sender import erasing, intake, ledger, outbox, remaining, rerouting, standing
+from parley_sender import dropping, erasing, intake, outbox, remaining, rerouting, standing
 from parley_sender.accept import Delivery, accepted, changed, minted
 from parley_sender.consents import agree
 from parley_sender.gate import Drop
@@ -136,7 +136,7 @@ async def _stopped(connection: Connection, rows: Sequence[asyncpg.Record], now: 
     said: list[Record] = []
     for lane in {row["lane"] for row in rows}:
         dropped = [(row["message_id"], Drop(DeliveryStatus.EXPIRED, "window_closed")) for row in rows if row["lane"] == lane]
-        changes, chains = await ledger.drop(connection, lane, dropped, now)
+        changes, chains = await dropping.drop(connection, lane, dropped, now)
         await standing.tell(connection, await standing.promote(connection, chains, now))
         said += records(changes, now)
     return said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -22,16 +22,18 @@ from parley.contracts import Purpose
 from parley.database import Connection
 from parley.failures import Outcome
 from parley.service import Context
-from parley_sender import ledger, picking, standing, takeover
+from parley_sender import claims, holding, ledger, standing, takeover
 from parley_sender.backlog import Backlog
 from parley_sender.call import LEAVES, Calls
 from parley_sender.calling import Calling
 from parley_sender.circuit import Circuit
+from parley_sender.claims import Claimed
 from parley_sender.departures import HEAR, STILL, Departures
 from parley_sender.framing import CalledOff
 from parley_sender.handover import packed
+from parley_sender.holding import Hold, Wishes
 from parley_sender.law import Law
-from parley_sender.ledger import Changed, Claimed, Wishes
+from parley_sender.ledger import Changed
 from parley_sender.limits import Limits
 from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
 from parley_sender.pace import Leaving
@@ -73,7 +75,7 @@ class Lane:
     """Nothing is gathered: somebody waits for an answer, or another replica for the lane."""
     moved_at: float = 0.0
     """When it was taken up, or its last turn ended, by the loop's clock."""
-    _hold: ledger.Hold | None = None
+    _hold: Hold | None = None
     _wishes: Wishes = field(default_factory=Wishes)
     _turned_at: float = 0.0
     _took: float = 0.0
@@ -121,7 +123,7 @@ class Lane:
         self.wake.set()
         self._hurry.set()
 
-    def left(self, name: str) -> tuple[str, ledger.Hold, str] | None:
+    def left(self, name: str) -> tuple[str, Hold, str] | None:
         """How it stands, for who takes it over now that its calls have ended; `name`: the hand-over's. None where it was never held."""
         told = packed(self.limits.handing(name, self._departures.pace, self.account, self._now))
         return (self.part, self._hold, told) if self._hold is not None else None
@@ -131,7 +133,7 @@ class Lane:
     async def run(self, leaving: Callable[[], bool]) -> None:
         """Takes the lane over and drives it until told to leave; then waits for the calls under way and records them.
 
-        Raises what the database raises, and `ledger.Fenced`; whoever calls it may call it again when the lane is held again.
+        Raises what the database raises, and `holding.Fenced`; whoever calls it may call it again when the lane is held again.
         """
         await self._take_over()
         self.clients.binds.take(self.account)
@@ -166,44 +168,47 @@ class Lane:
         # Somebody waits for an answer: it goes first, and what ended meanwhile is written down by the turn after.
         self._hasty, self._urgent = self._urgent and claiming and not self._hasty, False
         over, now = [] if self._hasty else self._over[:], self.context.clock()
-        hold = ledger.Hold(self._hold.fence, self._hold.turn + 1)
+        hold = Hold(self._hold.fence, self._hold.turn + 1)
         async with self.context.pool.acquire() as connection, connection.transaction():
-            wishes = await ledger.keep(connection, self.part, self._hold)
+            wishes = await holding.keep(connection, self.part, self._hold)
             self._heed(wishes)
             finished = [(call, settled(call, self.account, now, self.law.policy(one.tenant))) for call, one in over]
             changes, chains = await ledger.record(connection, self.account.name, finished, hold)
             taken = await self._taken(connection) if claiming and not wishes.paused else []
-            picked = await picking.pick(connection, taken, self.account, self.law, self._wait_to, now)
-            stopped, more = await ledger.drop(connection, self.account.name, picked.dropped, now)
-            await ledger.hold_back(connection, [(number, until) for number, until, _ in picked.held])
-            held = await ledger.tell_held(connection, picked.told, now)
-            claimed = await ledger.claim(connection, picked.going, picked.gates, hold, now)
-            mine = await standing.promote(connection, [*chains, *more], now)
-            if picked.stale:
-                mine = standing.merged(mine, await standing.leave(connection, picked.stale, now))
+            asked = await claims.ask(connection, taken, self.account, self.law, self._wait_to, hold, now)
+            mine = await standing.promote(connection, [*chains, *asked.chains], now)
+            if asked.stale:
+                mine = standing.merged(mine, await standing.leave(connection, asked.stale, now))
             others = {part: lines for part, lines in mine.items() if part != self.part}
             await standing.tell(connection, others)
-            said = records([*changes, *stopped, *held], now)
+            said = records([*changes, *asked.kept], now)
             elsewhere = await self._circuit.rerouted(connection, now, self._now)
             await standing.tell(connection, elsewhere)
-            await ledger.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]), self._circuit.until)
+            await holding.move(connection, self.part, hold, cursor.pack([*self._saying.unsaid, *said]), self._circuit.until)
         self._hold = hold
-        del self._over[: len(over)]
-        self._backlog.lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
-        if len(claimed) < len(taken) or self._hasty:
+        self._put_back(over)
+        if len(asked.claimed) < len(taken) or self._hasty:
             self.wake.set()  # what the gate kept left room; what is not a reply has its turn
         if stirred := mine.get(self.part):  # none: nobody is woken, else a lane with a backlog would turn without a rest
             self.stirred(stirred)
         if elsewhere:
             self._backlog.reread()
-        for one in claimed:
-            self._calls[one.message_id] = one, None
-        owed = {one.message_id for one in taken if one.owed}
-        self._departures.add([replace(one, owed=True) if one.message_id in owed else one for one in claimed], asked_at)
-        self._observe(over, [*stopped, *held])
+        self._let_go(asked.claimed, {one.message_id for one in taken if one.owed}, asked_at)
+        self._observe(over, asked.kept)
         self._took = self._now - asked_at
         self._departures.turned(self._took)
         await self._saying.say(said)
+
+    def _put_back(self, over: Sequence[tuple[Finished, Claimed]]) -> None:
+        """These calls are written down; what was not called for stands in its line again."""
+        del self._over[: len(over)]
+        self._backlog.lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
+
+    def _let_go(self, claimed: Sequence[Claimed], owed: Set[UUID], asked_at: float) -> None:
+        """What is claimed leaves when its moment comes, before all else what is `owed` to marketing."""
+        for one in claimed:
+            self._calls[one.message_id] = one, None
+        self._departures.add([replace(one, owed=True) if one.message_id in owed else one for one in claimed], asked_at)
 
     def _due(self) -> bool:
         """Whether a turn is due though nothing happened: people may have set the lane otherwise, or what waits may take another way."""

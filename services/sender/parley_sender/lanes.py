@@ -13,11 +13,11 @@ import structlog
 
 from parley import database
 from parley.service import Context
-from parley_sender import ledger, presence, standing
+from parley_sender import holding, presence, standing
 from parley_sender.call import calls
+from parley_sender.holding import Fenced
 from parley_sender.lane import Lane
 from parley_sender.law import Law
-from parley_sender.ledger import Fenced
 from parley_sender.limits import Limits, parts, together
 from parley_sender.presence import Connected
 from parley_sender.spread import Spread
@@ -165,7 +165,7 @@ class Lanes:
         if not ended:
             return
         named = [(self._lanes[part], name) for group in ended for name in [uuid4().hex] for part in group]
-        await ledger.leave(connection, [left for lane, name in named if (left := lane.left(name)) is not None])
+        await holding.hand_over(connection, [left for lane, name in named if (left := lane.left(name)) is not None])
         parts = [lane.part for lane, _ in named]
         for part in parts:
             await self._lanes[part].clients.binds.leave(part)

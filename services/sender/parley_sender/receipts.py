@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from parley.contracts import DeliveryChanged, ReceiptReceived
+from parley.contracts import DeliveryChanged, DeliveryStatus, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
 from parley_sender import hearing, standing
@@ -21,6 +21,8 @@ COLUMNS = (
     " provider_id, started_at, instead_of, flow, step, language"
 )
 """What is read of a delivery to tell of a change."""
+QUALIFIED = ", ".join(f"deliveries.{name.strip()}" for name in COLUMNS.split(","))
+"""The same, where other tables have such columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,20 @@ async def _park(connection: Connection, early: Iterable[ReceiptReceived]) -> Non
             " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) ON CONFLICT DO NOTHING",
             *zip(*rows, strict=True),
         )
+
+
+async def unparked(connection: Connection, lane: str, named: Mapping[str, UUID]) -> dict[str, list[Told]]:
+    """Takes the receipts of a lane that came before their message's id was known; `named`: the message of each id."""
+    if not named:
+        return {}
+    rows = await connection.fetch(
+        "DELETE FROM parked WHERE lane = $1 AND provider_id = ANY($2::text[]) RETURNING provider_id, status, code, at", lane, list(named)
+    )
+    await hearing.joined(connection, rows, named)
+    found: dict[str, list[Told]] = {}
+    for row in rows:
+        found.setdefault(row["provider_id"], []).append(Told(DeliveryStatus(row["status"]), row["code"]))
+    return found
 
 
 async def _move(connection: Connection, changes: Iterable[Change], now: datetime) -> None:

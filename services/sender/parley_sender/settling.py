@@ -20,13 +20,12 @@ from parley_sender import hearing, outbox, standing
 from parley_sender.ledger import Changed
 from parley_sender.limits import part_of
 from parley_sender.questions import Verdict
-from parley_sender.receipts import COLUMNS
+from parley_sender.receipts import QUALIFIED
 from parley_sender.status import Told, moved
 from parley_sender.tell import records
 
 Settled = tuple[list[UUID], int | None, list[Record]]
 """The messages that are settled now, the entry of the outbox that tells of them, and what it says."""
-QUALIFIED = ", ".join(f"deliveries.{name.strip()}" for name in COLUMNS.split(","))
 
 
 async def settle(connection: Connection, verdicts: Mapping[UUID, Verdict], config: Config, now: datetime) -> Settled:

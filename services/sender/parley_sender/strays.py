@@ -20,9 +20,11 @@ from parley.channels.shape import Account
 from parley.contracts import DeliveryStatus, Record
 from parley.database import OUTSIDE, Connection
 from parley.service import Context
-from parley_sender import ledger, outbox, standing
+from parley_sender import dropping, holding, outbox, standing, takeover
 from parley_sender.gate import Drop
+from parley_sender.holding import Hold
 from parley_sender.law import Law
+from parley_sender.ledger import Ended
 from parley_sender.limits import part_of, parts
 from parley_sender.outbox import Outbox
 from parley_sender.tell import records
@@ -76,13 +78,13 @@ class Strays:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended('parley.lane:' || $1, 0))", part):
                 return 0
             await database.whole(connection)  # where a line is nobody's, no key says what stands in it
-            hold, pending, *_ = await ledger.standing(connection, part)
-            changes, chains = await ledger.interrupted(connection, account, self.law.policy, part, None, [], now)
+            row = await holding.row(connection, part)
+            changes, chains = await takeover.interrupted(connection, account, self.law.policy, part, None, [], now)
             moved = await _moved(connection, part, account) if account is not None else 0
             ended, more = await _expired(connection, part, name, now) if account is None else ([], [])
             await standing.tell(connection, await standing.promote(connection, [*chains, *more], now))
-            said = [*cursor.unpack(pending), *records([*changes, *ended], now)]
-            entry = await _left(connection, part, hold, said)
+            said = [*cursor.unpack(row.pending), *records([*changes, *ended], now)]
+            entry = await _left(connection, part, row.hold, said)
             await standing.forget(connection, MOST, part)
             if account is None:
                 await self._say(connection, part)
@@ -110,19 +112,19 @@ async def _moved(connection: Connection, part: str, account: Account) -> int:
     return len(rows)
 
 
-async def _expired(connection: Connection, part: str, lane: str, now: datetime) -> ledger.Ended:
+async def _expired(connection: Connection, part: str, lane: str, now: datetime) -> Ended:
     """Ends what waited for an account that is gone until it was of no use."""
     rows = await connection.fetch(
         """SELECT message_id FROM queue JOIN lines USING (line) JOIN deliveries USING (message_id) WHERE part = $1 AND state <> 'calling' AND expires_at <= $2
            ORDER BY queue.contact_id, chain LIMIT $3 FOR UPDATE OF queue SKIP LOCKED""",
         part, now, MOST,
     )  # fmt: skip
-    return await ledger.drop(connection, lane, [(row["message_id"], Drop(DeliveryStatus.EXPIRED, "expired")) for row in rows], now)
+    return await dropping.drop(connection, lane, [(row["message_id"], Drop(DeliveryStatus.EXPIRED, "expired")) for row in rows], now)
 
 
-async def _left(connection: Connection, part: str, hold: ledger.Hold, said: Sequence[Record]) -> int | None:
+async def _left(connection: Connection, part: str, hold: Hold, said: Sequence[Record]) -> int | None:
     """Hands what the part's lane had not said, and what is to be said of it now, to the outbox. Gives the entry, if there is one."""
     if not said:
         return None
-    await ledger.move(connection, part, ledger.Hold(hold.fence + 1, hold.turn + 1), cursor.pack([]), None)
+    await holding.move(connection, part, Hold(hold.fence + 1, hold.turn + 1), cursor.pack([]), None)
     return await outbox.put(connection, said)
