@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from parley.bus import TOGETHER, Bus
 from parley.contracts import TOPICS
+from tests.conftest import until
 from tests.ingesting import records
 
 TOPIC = "parley.raw"
@@ -48,9 +49,16 @@ def test_topics_that_are_missing_are_made_and_others_stay_as_they_are(settings, 
         await admin.start()
         await admin.create_topics([NewTopic(settings.prefix + TOPIC, 1, 1)])
         await asyncio.gather(*(one.ensure_topics() for one in ours))
-        found = await admin.describe_topics([settings.prefix + name for name in TOPICS])
+        found: dict[str, int] = {}
+
+        async def known() -> bool:
+            told = await admin.describe_topics([settings.prefix + name for name in TOPICS])
+            found.update({one["topic"].removeprefix(settings.prefix): len(one["partitions"]) for one in told})
+            return all(found.values())
+
+        await until(known, "all topics to be known")
         await admin.close()
         await asyncio.gather(*(one.stop() for one in ours))
-        return {one["topic"].removeprefix(settings.prefix): len(one["partitions"]) for one in found}
+        return found
 
     assert dict.fromkeys(TOPICS, settings.partitions) | {TOPIC: 1} == run(main())
