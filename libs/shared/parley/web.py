@@ -192,15 +192,6 @@ class _Server(uvicorn.Server):
         """The service has its own signals."""
         yield
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does it, but for a pause of a tenth of a second, in which connections at rest would be closed: that takes one turn of the loop."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        await asyncio.sleep(0)
-        await self._wait_tasks_to_complete()
-
 
 @contextlib.contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
