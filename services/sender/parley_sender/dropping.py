@@ -20,19 +20,18 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
     """Ends messages, those that nobody calls for. Of what left in part the receipts that were parked until its end are joined."""
     if not dropped:
         return [], []
-    rows = await connection.fetch(
-        f"""WITH gone AS (DELETE FROM queue USING unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason)
-                          WHERE message_id = id AND state <> 'calling'
-                          RETURNING message_id AS id, contact_id, chain, attempt AS tries, doubt, queue.parts_done AS done, reserved, status AS fate, reason AS why),
-            ended AS (UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
-                      FROM gone WHERE message_id = id AND deliveries.status = 'queued' RETURNING {QUALIFIED})
-            SELECT ended.*, gone.contact_id AS whose, chain, CASE WHEN NOT doubt AND done = 0 THEN reserved END AS reserved
-            FROM gone LEFT JOIN ended ON message_id = id""",
+    gone = await connection.fetch(
+        """DELETE FROM queue USING unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, status, reason) WHERE message_id = id AND state <> 'calling'
+           RETURNING message_id, status, reason, attempt, doubt, parts_done, contact_id, chain, CASE WHEN NOT doubt AND parts_done = 0 THEN reserved END AS reserved""",
         [number for number, _ in dropped], [one.status for _, one in dropped], [one.reason for _, one in dropped],
     )  # fmt: skip
-    changes = [
-        Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows if row["message_id"]
-    ]
+    rows = await connection.fetch(
+        f"""UPDATE deliveries SET status = {stop_status("fate")}, reason = {stop_reason("why")}, attempt = tries, parts_done = done, changed_at = now()
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::bool[], $6::int[], $7::timestamptz[])
+                AS gone (id, fate, why, tries, doubt, done, reserved) WHERE message_id = id AND deliveries.status = 'queued' RETURNING {QUALIFIED}, reserved""",
+        *([row[name] for row in gone] for name in ("message_id", "status", "reason", "attempt", "doubt", "parts_done", "reserved")),
+    )  # fmt: skip
+    changes = [Changed(row, DeliveryStatus(row["status"]), row["reason"], row["provider_id"], now, row["attempt"]) for row in rows]
     named = {one.provider_id: one.row["message_id"] for one in changes if one.status is DeliveryStatus.SENT and one.provider_id}
     early = await receipts.unparked(connection, lane, named)
     found = [_received(one, early.get(one.provider_id or "", ())) for one in changes]
@@ -44,7 +43,7 @@ async def drop(connection: Connection, lane: str, dropped: Sequence[tuple[UUID, 
         )  # fmt: skip
     unused = [one.row for one in found if one.row["reserved"]]
     await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in unused])
-    return found, [(row["whose"], row["chain"]) for row in rows]
+    return found, [(row["contact_id"], row["chain"]) for row in gone]
 
 
 def stop_status(otherwise: str) -> str:
