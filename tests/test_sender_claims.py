@@ -147,6 +147,21 @@ def test_a_slot_counts_from_the_call_that_was_made_last(at_desk):
     assert (later, [later], 0) == at_desk(main)
 
 
+def test_slots_of_one_person_are_given_back_together(at_desk):
+    """Two messages that are asked again at once leave no slot behind that nobody uses."""
+
+    async def main(desk: Desk):
+        slots = [(desk.contact, "transactional", NOW + timedelta(seconds=place)) for place in range(3)]
+        async with desk.pool.acquire() as connection, connection.transaction():
+            await facts.touched(connection, {(desk.contact, Purpose.TRANSACTIONAL)})
+            await facts.touch(connection, slots)
+            await facts.untouch(connection, slots[:2])
+        return slots[2:], await desk.slots()
+
+    (kept,), slots = at_desk(main)
+    assert [kept[-1]] == slots
+
+
 def test_a_slot_is_remembered_for_as_long_as_a_cap_may_look_back(at_desk):
     """Ninety days."""
     old, purpose = NOW - timedelta(days=89), Purpose.TRANSACTIONAL

@@ -152,8 +152,9 @@ async def untouch(connection: Connection, given_back: Sequence[Slot]) -> None:
     """Slots of messages that reached nobody are free again."""
     if given_back:
         await connection.execute(
-            """UPDATE touches SET times = array_remove(times, at) FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS gone (contact_id, purpose, at)
-               WHERE (touches.contact_id, touches.purpose) = (gone.contact_id, gone.purpose)""",
+            """UPDATE touches SET times = ARRAY(SELECT at FROM unnest(times) AS at WHERE at <> ALL(ats) ORDER BY at)
+               FROM (SELECT contact_id, purpose, array_agg(at) AS ats FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS gone (contact_id, purpose, at)
+                     GROUP BY contact_id, purpose) AS free WHERE (touches.contact_id, touches.purpose) = (free.contact_id, free.purpose)""",
             *zip(*given_back, strict=True),
         )
 
