@@ -1,13 +1,11 @@
 """What the lane writes of claims, on a real PostgreSQL: one call a message, one slot a message, and the next of a chain never waits for nobody."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 import yaml
 
-from parley import config, policies
 from parley import database as db
 from parley.contracts import DeliveryStatus, Purpose
 from parley.failures import Outcome
@@ -17,9 +15,9 @@ from parley_sender.gate import Drop
 from parley_sender.holding import Hold
 from parley_sender.law import Law
 from parley_sender.outcome import Finished, Next
-from parley_sender.packs import Packs
 from parley_sender.queue import Waiting
 from tests.messaging import write_accounts
+from tests.tables import at_tables, law
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -68,18 +66,8 @@ def at_desk(database, tmp_path):
     """Runs what a test does at a desk with a cap of one a day."""
     write_accounts(tmp_path)
     (tmp_path / "policies.yaml").write_text(yaml.safe_dump(CAPS))
-    found = config.load(tmp_path)
-    law = Law(found, policies.load(tmp_path, found.tenants, {}), Packs({}))
-
-    async def opened(what):
-        pool = await db.connect(database, "sender", size=3)
-        try:
-            await db.migrate(pool, "sender", "parley", "parley_sender")
-            return await what(Desk(pool, law))
-        finally:
-            await pool.close()
-
-    return lambda what: asyncio.run(opened(what))
+    rules = law(tmp_path)
+    return lambda what: at_tables(database, lambda pool: what(Desk(pool, rules)))
 
 
 FAILED = Outcome(kind="transient", code="503")

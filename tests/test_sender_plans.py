@@ -1,22 +1,20 @@
 """A plan that PostgreSQL made while the queue was empty is the plan of the next million: what is read for a message must not depend on it."""
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
-from parley import config, database, policies
+from parley import database
 from parley.contracts import DeliveryStatus
 from parley.failures import Outcome
 from parley_sender import claims, ledger, standing
-from parley_sender.app import SERVICE
 from parley_sender.holding import Hold
 from parley_sender.law import Law
 from parley_sender.outcome import Finished, Next
-from parley_sender.packs import Packs
 from parley_sender.queue import Waiting
 from tests.messaging import write_accounts
+from tests.tables import at_tables, law
 
 pytestmark = pytest.mark.stack
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -67,30 +65,10 @@ async def read_for(pool: database.Pool, law: Law) -> dict[str, tuple[float, floa
         return {name: tuple((now - then) / SOME for now, then in zip(after[name], before[name], strict=True)) for name in after}
 
 
-@pytest.fixture
-def law(tmp_path):
-    write_accounts(tmp_path)
-    found = config.load(tmp_path)
-    return Law(found, policies.load(tmp_path, found.tenants, {}), Packs({}))
-
-
-def test_what_is_read_for_a_message_does_not_grow_with_the_queue(database_of_sender, law):
+def test_what_is_read_for_a_message_does_not_grow_with_the_queue(database, tmp_path):
     """Beside twenty thousand that came since the plans were made, a few rows: each by its key."""
-    found = asyncio.run(database_of_sender(lambda pool: read_for(pool, law)))
+    write_accounts(tmp_path)
+    rules = law(tmp_path)
+    found = at_tables(database, lambda pool: read_for(pool, rules), size=1)
     assert dict.fromkeys(found, 0) == {name: whole for name, (whole, _) in found.items()}
     assert all(by_index <= 30 for _, by_index in found.values()), found
-
-
-@pytest.fixture
-def database_of_sender(request):
-    address = request.getfixturevalue("database")
-
-    async def opened(what, by_keys=SERVICE.by_keys):
-        pool = await database.connect(address, SERVICE.name, size=1, by_keys=by_keys)
-        try:
-            await database.migrate(pool, SERVICE.name, *SERVICE.packages)
-            return await what(pool)
-        finally:
-            await pool.close()
-
-    return opened

@@ -1,21 +1,20 @@
 """Taking a lane over, on a real PostgreSQL: whose it was decides what goes on, what is in doubt, and with what it begins."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from parley import config, cursor, policies
+from parley import cursor
 from parley import database as db
 from parley_sender import holding, standing, takeover
 from parley_sender.holding import Hold, Wishes
 from parley_sender.law import Law
 from parley_sender.limits import Limits
-from parley_sender.packs import Packs
 from parley_sender.takeover import Before, Taken
 from tests.messaging import write_accounts
+from tests.tables import at_tables, law
 
 pytestmark = pytest.mark.stack
 T0 = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -62,18 +61,8 @@ class Desk:
 def at_desk(database, tmp_path):
     """Runs what a test does with a lane of an account whose provider knows no keys."""
     write_accounts(tmp_path, honours_keys=False)
-    found = config.load(tmp_path)
-    law = Law(found, policies.load(tmp_path, found.tenants, {}), Packs({}))
-
-    async def opened(what):
-        pool = await db.connect(database, "sender", size=3)
-        try:
-            await db.migrate(pool, "sender", "parley", "parley_sender")
-            return await what(Desk(pool, law))
-        finally:
-            await pool.close()
-
-    return lambda what: asyncio.run(opened(what))
+    rules = law(tmp_path)
+    return lambda what: at_tables(database, lambda pool: what(Desk(pool, rules)))
 
 
 def test_what_nobody_had_in_between_goes_on(at_desk):
