@@ -131,10 +131,12 @@ def test_what_waits_in_the_window_hears_a_stop(desk):
 
     async def main():
         async with desk.open("?window=1", hold=asyncio.Event()) as one:
-            await one.ask("under way", "waits", apart=True)
             pool = one.one.context.pool
+            await one.ask("under way", apart=True)
+            await until(lambda: full(one.smsc), "a full window")
+            (waits,) = await one.ask("waits", apart=True)
             await until(lambda: pool.fetchval("SELECT count(*) = 2 FROM queue WHERE state = 'calling'"), "both are called for")
-            contact, before = await pool.fetchval("SELECT contact_id FROM deliveries ORDER BY seq DESC LIMIT 1"), asyncio.get_running_loop().time()
+            contact, before = await pool.fetchval("SELECT contact_id FROM deliveries WHERE message_id = $1", waits), asyncio.get_running_loop().time()
             said = ConsentChanged(contact_id=contact, channel="sms", purpose="reply", state="revoked", source="test", at=datetime.now(UTC))
             await one.event(said)
             (lanes,) = (worker for worker in one.one.workers if isinstance(worker, Lanes))
@@ -146,6 +148,9 @@ def test_what_waits_in_the_window_hears_a_stop(desk):
     async def stopped(pool, lanes: Lanes, contact: UUID, since: float) -> bool:
         known = await pool.fetchval("SELECT EXISTS (SELECT FROM consents WHERE contact_id = $1)", contact)
         return known and lanes._stops.said(since, lambda: [contact])
+
+    async def full(smsc: Smsc) -> bool:
+        return smsc.most == 1
 
     assert ["under way"] == asyncio.run(main())
 
