@@ -1,16 +1,33 @@
-"""The bus keeps the order in which records were handed to it, however many at once."""
+"""The bus keeps the order in which records were handed to it, however many at once; and it lets go of a Kafka that is silent, with all that hangs on it."""
 
 import asyncio
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from parley.bus import TOGETHER, Bus
+from parley.bus import TOGETHER, Bus, BusUnavailable
 from parley.contracts import TOPICS
+from parley.local import free_port
+from parley.settings import Settings
 from tests.conftest import until
+from tests.half import METADATA, VERSIONS, Half, half
 from tests.ingesting import records
 
 TOPIC = "parley.raw"
+ONE = [(TOPIC, b"key", [], b"value")]
+
+
+def bus(kafka: str) -> Bus:
+    return Bus(Settings(kafka=kafka, database="postgresql://nobody"), client="test")
+
+
+async def nothing_left(one: Half, before: set) -> None:
+    """Neither a connection nor a task is left of the producers that came in vain."""
+
+    async def so() -> bool:
+        return one.open == 0 and asyncio.all_tasks() <= before
+
+    await until(so, f"all to be let go of: {one.open} connections, {asyncio.all_tasks() - before}", 5)
 
 
 @pytest.mark.stack
@@ -62,3 +79,35 @@ def test_topics_that_are_missing_are_made_and_others_stay_as_they_are(settings, 
         return found
 
     assert dict.fromkeys(TOPICS, settings.partitions) | {TOPIC: 1} == run(main())
+
+
+@pytest.mark.parametrize("answers", [set(), {VERSIONS}, {VERSIONS, METADATA}], ids=["nothing", "hello", "metadata"])
+def test_a_start_that_hangs_is_given_up_and_tried_anew(run, monkeypatch, answers):
+    """Wherever Kafka falls silent: whoever publishes hears of it long before the time is up, the next one tries again, and nothing is left of either."""
+    monkeypatch.setattr("parley.bus.START_WITHIN", 0.2)
+
+    async def main() -> tuple[str, str, int]:
+        async with half(answers, TOPIC) as one:
+            ours, before = bus(one.address), asyncio.all_tasks()
+            said = []
+            for _ in range(2):
+                with pytest.raises(BusUnavailable) as told:
+                    await ours.publish(ONE, timeout=10)
+                said.append(str(told.value))
+                del told  # an exception holds what it went through
+            await nothing_left(one, before)
+            return one.address, *said, one.asked.count(VERSIONS)
+
+    address, first, second, asked = run(main())
+
+    assert first == second
+    assert f"Kafka at {address} lets no producer start (no answer within 0.2 s)" in first and "PARLEY_KAFKA" in first
+    assert asked >= 2
+
+
+def test_where_nobody_listens_the_error_says_so(run):
+    """What is wrong, where, and what to look at."""
+    address = f"127.0.0.1:{free_port()}"
+
+    with pytest.raises(BusUnavailable, match=rf"Kafka at {address} lets no producer start \(.*Unable to bootstrap.*\): see .* PARLEY_KAFKA"):
+        run(bus(address).publish(ONE, timeout=5))

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
@@ -24,6 +24,9 @@ from parley.settings import Settings
 
 PUBLISH_TIMEOUT = 30.0
 """Seconds until a publish is given up and its producer with it."""
+START_WITHIN = 6.0
+"""Seconds that a producer's start may take, all in all; then it is given up, and the next publish tries anew. A start that hangs holds up all who publish,
+for so long also after Kafka is back: what waits in ingest's spool comes onto the bus that late. More than 5 s: a resolver whose question was lost needs them."""
 TOGETHER = 16
 """Records of one publish from which on they go in batches of our own."""
 POLL_MS = 10
@@ -89,9 +92,12 @@ class Bus:
                 await asyncio.gather(*sent)
         except MessageSizeTooLargeError as error:
             raise TooLarge(str(error)) from error
-        except (KafkaError, TimeoutError, OSError) as error:
+        except TimeoutError as error:
             self._retire(producer)
-            raise BusUnavailable(f"{type(error).__name__}: {error}") from error
+            raise self._away(f"has not acknowledged within {timeout:g} s") from error
+        except (KafkaError, OSError) as error:
+            self._retire(producer)
+            raise BusUnavailable(f"Kafka at {self._settings.kafka} took nothing: {error!r}") from error
 
     async def _singly(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Sent]:
         """One by one: aiokafka gathers what many callers send at the same time."""
@@ -167,17 +173,30 @@ class Bus:
         """The producer, started; a new one after trouble (aiokafka's idempotent producer can wedge for good when its broker goes away)."""
         async with self._starting:  # also where there is one: nobody goes past those who waited for it
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, max_request_size=RECORD_BYTES, linger_ms=0,
-                    request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
-                )  # fmt: skip
-                try:
-                    await producer.start()
-                except BaseException:
-                    self._retire(producer)
-                    raise
-                self._producer, self._handing = producer, asyncio.Lock()
+                self._producer, self._handing = await self._started(), asyncio.Lock()
             return self._producer
+
+    async def _started(self) -> AIOKafkaProducer:
+        """A new producer, started. One that does not start in time is let go of, with all that hangs on it."""
+        producer = AIOKafkaProducer(
+            client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, max_request_size=RECORD_BYTES, linger_ms=0,
+            request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(START_WITHIN):
+                await producer.start()
+        except BaseException as error:
+            self._retire(producer)
+            if isinstance(error, KafkaConnectionError | OSError):
+                why = f"no answer within {START_WITHIN:g} s" if isinstance(error, TimeoutError) else error
+                raise self._away(f"lets no producer start ({why})") from error
+            raise
+        return producer
+
+    def _away(self, what: str) -> BusUnavailable:
+        return BusUnavailable(
+            f"Kafka at {self._settings.kafka} {what}: see whether its brokers run and can be reached from here, and whether PARLEY_KAFKA names them"
+        )
 
     def _retire(self, producer: AIOKafkaProducer | None) -> None:
         """Stops a producer in the background: it may still wait for a broker that is gone, and nobody shall wait for it."""
