@@ -10,7 +10,7 @@ from parley.contracts import TOPICS
 from parley.local import free_port
 from parley.settings import Settings
 from tests.conftest import until
-from tests.half import METADATA, VERSIONS, Half, half
+from tests.half import METADATA, PRODUCER_ID, VERSIONS, Half, half
 from tests.ingesting import records
 
 TOPIC = "parley.raw"
@@ -111,3 +111,20 @@ def test_where_nobody_listens_the_error_says_so(run):
 
     with pytest.raises(BusUnavailable, match=rf"Kafka at {address} lets no producer start \(.*Unable to bootstrap.*\): see .* PARLEY_KAFKA"):
         run(bus(address).publish(ONE, timeout=5))
+
+
+def test_a_producer_that_hangs_is_let_go_of(run, monkeypatch):
+    """aiokafka would try for ever to hand over what it has. Who waits for the same producer hears of its end, and publishes again."""
+    monkeypatch.setattr("parley.bus.STOP_WITHIN", 0.2)
+
+    async def main() -> list[str]:
+        async with half({VERSIONS, METADATA, PRODUCER_ID}, TOPIC) as one:
+            ours, before = bus(one.address), asyncio.all_tasks()
+            said = await asyncio.gather(*(ours.publish(ONE, timeout=seconds) for seconds in (0.3, 20)), return_exceptions=True)
+            await nothing_left(one, before)
+            return [str(each) for each in said]
+
+    late, other = run(main())
+
+    assert "has not acknowledged within 0.3 s" in late
+    assert "was given up" in other

@@ -27,6 +27,8 @@ PUBLISH_TIMEOUT = 30.0
 START_WITHIN = 6.0
 """Seconds that a producer's start may take, all in all; then it is given up, and the next publish tries anew. A start that hangs holds up all who publish,
 for so long also after Kafka is back: what waits in ingest's spool comes onto the bus that late. More than 5 s: a resolver whose question was lost needs them."""
+STOP_WITHIN = 5.0
+"""Seconds that a producer which was given up has to hand over what others gave to it."""
 TOGETHER = 16
 """Records of one publish from which on they go in batches of our own."""
 POLL_MS = 10
@@ -252,8 +254,20 @@ def security(settings: Settings) -> BaseSecurity:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
+    """Lets go of a producer. What it still has it hands over in `STOP_WITHIN` seconds, or never."""
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), 5)
+        try:
+            await asyncio.wait_for(producer.stop(), STOP_WITHIN)
+        except TimeoutError:
+            await asyncio.wait_for(_give_up(producer), 1)
+
+
+async def _give_up(producer: AIOKafkaProducer) -> None:
+    """Ends a producer whose own end was too slow: by itself it would try for ever, and keep its tasks. Who waits for what it has hears of it."""
+    held = producer._message_accumulator
+    unsent = [batch.wait_drain() for line in held._batches.values() for batch in line]  # asked, lest asyncio complains that nobody does
+    held.fail_all(KafkaConnectionError("the producer was given up"))
+    await asyncio.gather(producer._sender.close(), producer.client.close(), *unsent, return_exceptions=True)
 
 
 async def _untouched(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
