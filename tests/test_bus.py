@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 
 from parley.bus import TOGETHER, Bus, BusUnavailable
 from parley.contracts import TOPICS
@@ -101,7 +102,7 @@ def test_a_start_that_hangs_is_given_up_and_tried_anew(run, monkeypatch, answers
     address, first, second, asked = run(main())
 
     assert first == second
-    assert f"Kafka at {address} lets no producer start (no answer within 0.2 s)" in first and "PARLEY_KAFKA" in first
+    assert f"Kafka at {address} lets nobody in (no answer within 0.2 s)" in first and "PARLEY_KAFKA" in first
     assert asked >= 2
 
 
@@ -109,8 +110,22 @@ def test_where_nobody_listens_the_error_says_so(run):
     """What is wrong, where, and what to look at."""
     address = f"127.0.0.1:{free_port()}"
 
-    with pytest.raises(BusUnavailable, match=rf"Kafka at {address} lets no producer start \(.*Unable to bootstrap.*\): see .* PARLEY_KAFKA"):
+    with pytest.raises(BusUnavailable, match=rf"Kafka at {address} lets nobody in \(.*Unable to bootstrap.*\): see .* PARLEY_KAFKA"):
         run(bus(address).publish(ONE, timeout=5))
+
+
+def test_who_makes_topics_does_not_hang_either(run, monkeypatch):
+    """A service that starts beside a silent Kafka says so, and tries anew."""
+    monkeypatch.setattr("parley.bus.START_WITHIN", 0.2)
+
+    async def main() -> None:
+        async with half({VERSIONS}, TOPIC) as one, asyncio.timeout(5):
+            before = asyncio.all_tasks()
+            with pytest.raises(KafkaConnectionError, match=rf"Kafka at {one.address} lets nobody in \(no answer within 0.2 s\): see .* PARLEY_KAFKA"):
+                await bus(one.address).ensure_topics()
+            await nothing_left(one, before)
+
+    run(main())
 
 
 def test_a_producer_that_hangs_is_let_go_of(run, monkeypatch):

@@ -25,7 +25,7 @@ from parley.settings import Settings
 PUBLISH_TIMEOUT = 30.0
 """Seconds until a publish is given up and its producer with it."""
 START_WITHIN = 6.0
-"""Seconds that a producer's start may take, all in all; then it is given up, and the next publish tries anew. A start that hangs holds up all who publish,
+"""Seconds that the start of a producer may take, all in all; then it is given up, and the next publish tries anew. A start that hangs holds up all who publish,
 for so long also after Kafka is back: what waits in ingest's spool comes onto the bus that late. More than 5 s: a resolver whose question was lost needs them."""
 STOP_WITHIN = 5.0
 """Seconds that a producer which was given up has to hand over what others gave to it."""
@@ -96,10 +96,10 @@ class Bus:
             raise TooLarge(str(error)) from error
         except TimeoutError as error:
             self._retire(producer)
-            raise self._away(f"has not acknowledged within {timeout:g} s") from error
+            raise BusUnavailable(self._away(f"has not acknowledged within {timeout:g} s")) from error
         except (KafkaError, OSError) as error:
             self._retire(producer)
-            raise BusUnavailable(f"Kafka at {self._settings.kafka} took nothing: {error!r}") from error
+            raise BusUnavailable(str(error) if isinstance(error, KafkaError) else repr(error)) from error
 
     async def _singly(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Sent]:
         """One by one: aiokafka gathers what many callers send at the same time."""
@@ -120,7 +120,7 @@ class Bus:
         """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
         admin = AIOKafkaAdminClient(client_id=self._client, **self._settings.kafka_options())
         topics = {self.prefix + name: self._topic(name) for name in TOPICS}
-        await admin.start()
+        await self._begin(admin)
         try:
             # Which are missing is asked by a request that makes nothing: a list of topics would be of all that the cluster has.
             told = await admin.create_topics([*topics.values()], validate_only=True)
@@ -185,18 +185,23 @@ class Bus:
             request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
         )  # fmt: skip
         try:
-            async with asyncio.timeout(START_WITHIN):
-                await producer.start()
-        except BaseException as error:
+            await self._begin(producer)
+        except BaseException:
             self._retire(producer)
-            if isinstance(error, KafkaConnectionError | OSError):
-                why = f"no answer within {START_WITHIN:g} s" if isinstance(error, TimeoutError) else error
-                raise self._away(f"lets no producer start ({why})") from error
             raise
         return producer
 
-    def _away(self, what: str) -> BusUnavailable:
-        return BusUnavailable(
+    async def _begin(self, client: AIOKafkaProducer | AIOKafkaAdminClient) -> None:
+        """Starts a client of Kafka in time, or raises KafkaError that says what is wrong."""
+        try:
+            async with asyncio.timeout(START_WITHIN):
+                await client.start()
+        except (KafkaConnectionError, OSError) as error:
+            why = f"no answer within {START_WITHIN:g} s" if isinstance(error, TimeoutError) else error
+            raise KafkaConnectionError(self._away(f"lets nobody in ({why})")) from error
+
+    def _away(self, what: str) -> str:
+        return (
             f"Kafka at {self._settings.kafka} {what}: see whether its brokers run and can be reached from here, and whether PARLEY_KAFKA names them"
         )
 
