@@ -6,12 +6,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 
-from parley.bus import TOGETHER, Bus, BusUnavailable
+from parley.bus import TOGETHER, Bus, BusUnavailable, TopicsRefused
 from parley.contracts import TOPICS
 from parley.local import free_port
 from parley.settings import Settings
 from tests.conftest import until
-from tests.half import METADATA, PRODUCER_ID, VERSIONS, Half, half
+from tests.half import MAKE, METADATA, PRODUCER_ID, VERSIONS, Half, half
 from tests.ingesting import records
 
 TOPIC = "parley.raw"
@@ -82,13 +82,39 @@ def test_topics_that_are_missing_are_made_and_others_stay_as_they_are(settings, 
     assert dict.fromkeys(TOPICS, settings.partitions) | {TOPIC: 1} == run(main())
 
 
+@pytest.mark.stack
+def test_topics_that_kafka_does_not_make_are_named(settings, run):
+    """Which, why in the broker's own words, and the setting to look at; nothing of it is made."""
+    ours = Bus(settings.model_copy(update={"replication": 3}), client="test")
+
+    with pytest.raises(TopicsRefused) as told:
+        run(ours.ensure_topics())
+
+    names = ", ".join(sorted(settings.prefix + name for name in TOPICS))
+    assert str(told.value).startswith(f"{names} cannot be made (INVALID_REPLICATION_FACTOR: ")
+    assert "only 1 broker" in str(told.value) and "Set PARLEY_REPLICATION" in str(told.value)
+
+
+def test_who_may_not_make_topics_needs_only_that_they_are_there(run):
+    """Kafka says "not authorised" of all then, whether they are there or not."""
+    refused = [(name, 29, None) for name in TOPICS]
+
+    async def made(there: list[str]) -> None:
+        async with half({VERSIONS, METADATA, MAKE}, there, refused) as one:
+            await bus(one.address).ensure_topics()
+
+    run(made([*TOPICS]))
+    with pytest.raises(TopicsRefused, match=rf"^{TOPICS[-1]} cannot be made \(TOPIC_AUTHORIZATION_FAILED\). Allow the user of PARLEY_KAFKA_USER"):
+        run(made([*TOPICS[:-1]]))
+
+
 @pytest.mark.parametrize("answers", [set(), {VERSIONS}, {VERSIONS, METADATA}], ids=["nothing", "hello", "metadata"])
 def test_a_start_that_hangs_is_given_up_and_tried_anew(run, monkeypatch, answers):
     """Wherever Kafka falls silent: whoever publishes hears of it long before the time is up, the next one tries again, and nothing is left of either."""
     monkeypatch.setattr("parley.bus.START_WITHIN", 0.2)
 
     async def main() -> tuple[str, str, int]:
-        async with half(answers, TOPIC) as one:
+        async with half(answers) as one:
             ours, before = bus(one.address), asyncio.all_tasks()
             said = []
             for _ in range(2):
@@ -119,7 +145,7 @@ def test_who_makes_topics_does_not_hang_either(run, monkeypatch):
     monkeypatch.setattr("parley.bus.START_WITHIN", 0.2)
 
     async def main() -> None:
-        async with half({VERSIONS}, TOPIC) as one, asyncio.timeout(5):
+        async with half({VERSIONS}) as one, asyncio.timeout(5):
             before = asyncio.all_tasks()
             with pytest.raises(KafkaConnectionError, match=rf"Kafka at {one.address} lets nobody in \(no answer within 0.2 s\): see .* PARLEY_KAFKA"):
                 await bus(one.address).ensure_topics()
@@ -133,7 +159,7 @@ def test_a_producer_that_hangs_is_let_go_of(run, monkeypatch):
     monkeypatch.setattr("parley.bus.STOP_WITHIN", 0.2)
 
     async def main() -> list[str]:
-        async with half({VERSIONS, METADATA, PRODUCER_ID}, TOPIC) as one:
+        async with half({VERSIONS, METADATA, PRODUCER_ID}, [TOPIC]) as one:
             ours, before = bus(one.address), asyncio.all_tasks()
             said = await asyncio.gather(*(ours.publish(ONE, timeout=seconds) for seconds in (0.3, 20)), return_exceptions=True)
             await nothing_left(one, before)

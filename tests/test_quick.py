@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from parley import bus, crypto, wire
+from parley import crypto, placing, wire
 from parley.channels.shape import Account, Malformed, Received, Request
 from parley.channels.text import document, form_fields, storable
 from parley.contracts import Channel, Envelope, MessageReceived, RawReceived
@@ -72,7 +72,7 @@ def test_a_signature_is_the_librarys(algorithm, key, message):
 @given(st.binary(max_size=100))
 def test_the_partition_of_a_key_is_kafkas(key):
     """The hash of Kafka's own clients."""
-    assert murmur2(key) & 0xFFFFFFFF == bus.murmur2(key)
+    assert murmur2(key) & 0xFFFFFFFF == placing.murmur2(key)
 
 
 FORMS = st.lists(st.sampled_from([b"a", b"=", b"&", b"+", b"%", b"%41", b"%e4%b8", b"%ad", b"%00", b"%zz", b"\xed\x95\x9c", b"\xff", b";", b" "]))

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
-from struct import unpack_from
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord
@@ -19,7 +17,9 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from parley import refusals
 from parley.contracts import COMPACTED, TOPICS, Record
+from parley.placing import partition
 from parley.settings import Settings
 
 PUBLISH_TIMEOUT = 30.0
@@ -57,6 +57,13 @@ class BusUnavailable(Exception):
 
 class TooLarge(BusUnavailable):
     """A record is larger than the bus takes. Another try will not help."""
+
+
+class TopicsRefused(KafkaError):  # type: ignore[misc]  # aiokafka has no types
+    """Topics are missing, and Kafka does not make them. The words say which, why, and what to do."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Bus:
@@ -117,18 +124,28 @@ class Bus:
         return sent
 
     async def ensure_topics(self) -> None:
-        """Makes the topics of the contract that are missing. Existing ones stay as they are. Raises KafkaError or OSError."""
+        """Makes the topics of the contract that are missing. Existing ones stay as they are.
+
+        Raises KafkaError or OSError: `TopicsRefused` where Kafka answers, and some are not there afterwards.
+        """
         admin = AIOKafkaAdminClient(client_id=self._client, **self._settings.kafka_options())
-        topics = {self.prefix + name: self._topic(name) for name in TOPICS}
         await self._begin(admin)
         try:
-            # Which are missing is asked by a request that makes nothing: a list of topics would be of all that the cluster has.
-            told = await admin.create_topics([*topics.values()], validate_only=True)
-            missing = [topics[name] for name, fault, *_ in told.topic_errors if not fault]
-            for place in range(0, len(missing), MADE_AT_ONCE):
-                await admin.create_topics(missing[place : place + MADE_AT_ONCE])
+            await self._make(admin, {self.prefix + name: self._topic(name) for name in TOPICS})
         finally:
             await admin.close()
+
+    async def _make(self, admin: AIOKafkaAdminClient, wanted: dict[str, NewTopic]) -> None:
+        # Which are missing is asked by a request that makes nothing: a list of topics would be of all that the cluster has.
+        answers = (await admin.create_topics([*wanted.values()], validate_only=True)).topic_errors
+        faults, missing = refusals.faults(answers), [wanted[name] for name, code, *_ in answers if code == 0]
+        for place in range(0, len(missing), MADE_AT_ONCE):
+            faults |= refusals.faults((await admin.create_topics(missing[place : place + MADE_AT_ONCE])).topic_errors)
+        if faults:  # who may not make topics is told so of those that are there, too
+            there = set(await admin.list_topics())
+            faults = {name: fault for name, fault in faults.items() if name not in there}
+        if faults:
+            raise TopicsRefused(refusals.words(faults))
 
     def _topic(self, name: str) -> NewTopic:
         options = {"cleanup.policy": "compact" if name in COMPACTED else "delete", "max.message.bytes": str(RECORD_BYTES)}
@@ -214,25 +231,6 @@ class Bus:
         task = asyncio.create_task(_stop(producer))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
-
-
-@lru_cache(maxsize=10_000)
-def partition(key: bytes, count: int) -> int:
-    """The partition of a key, by the hash that Kafka's own clients use: whoever publishes, one key has one order."""
-    return (murmur2(key) & 0x7FFFFFFF) % count
-
-
-def murmur2(data: bytes) -> int:
-    """MurmurHash2 (32 bits) as the Java client of Kafka seeds it; by words, in half the time of aiokafka's."""
-    size, m = len(data), 0x5BD1E995
-    h = 0x9747B28C ^ size
-    for k in unpack_from(f"<{size >> 2}I", data):
-        k = k * m & 0xFFFFFFFF
-        h = (h * m & 0xFFFFFFFF) ^ ((k ^ k >> 24) * m & 0xFFFFFFFF)
-    if rest := size & 3:
-        h = (h ^ int.from_bytes(data[-rest:], "little")) * m & 0xFFFFFFFF
-    h = (h ^ h >> 13) * m & 0xFFFFFFFF
-    return h ^ h >> 15
 
 
 async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Sequence[Record]) -> list[Sent]:
