@@ -16,6 +16,7 @@ from bench.ground import Ground, environment, ground
 from bench.load import closed_loop, open_loop
 from bench.measure import Comparison, Finding, Latency, Series, alternate, schedule
 from bench.webhooks import Webhook, webhooks
+from parley import connecting
 from parley.contracts import Record
 from parley.demo.fleet import Child
 from parley.local import free_port
@@ -77,7 +78,7 @@ async def _half(urls: Sequence[str], fresh: Iterator[list[Webhook]], rate: float
 
 async def _bare(settings: Settings, records: Sequence[Record]) -> float:
     """Records a second of as many senders as there are requests in flight, each waiting for its record before the next."""
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0, **settings.kafka_options())
+    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0, **connecting.options(settings))
     waiting = iter(records)
 
     async def send() -> None:

@@ -15,6 +15,7 @@ import asyncpg
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 
+from parley import connecting
 from parley.bus import Bus
 from parley.contracts import TOPICS, Record
 from parley.demo import premises
@@ -133,7 +134,7 @@ async def _make_topics(settings: Settings) -> None:
 
 
 async def _delete_topics(settings: Settings) -> None:
-    admin = AIOKafkaAdminClient(client_id="bench", **settings.kafka_options())
+    admin = AIOKafkaAdminClient(client_id="bench", **connecting.options(settings))
     await admin.start()
     try:
         async with asyncio.timeout(30):

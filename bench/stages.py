@@ -11,7 +11,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from bench.ground import Ground, empty
-from parley import database
+from parley import connecting, database
 from parley.bus import Bus
 from parley.metrics import Metrics
 from parley.service import Context, Service
@@ -66,8 +66,8 @@ async def following(ground: Ground, service: Service, new: int, total: int) -> f
 
 async def bare(settings: Settings, topics: Sequence[str], total: int, write_to: str | None = None) -> float:
     """Records a second of a bare loop: read a batch, decode the JSON, and with `write_to` send one record for each and wait for all of them."""
-    consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **settings.kafka_options())
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0, **settings.kafka_options())
+    consumer = AIOKafkaConsumer(auto_offset_reset="earliest", enable_auto_commit=False, **connecting.options(settings))
+    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, max_batch_size=131_072, linger_ms=0, **connecting.options(settings))
     await consumer.start()
     await producer.start()
     try:

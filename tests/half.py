@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import struct
 from collections.abc import AsyncIterator, Collection, Sequence, Set
 
@@ -56,9 +57,11 @@ class Half:
 
 
 @contextlib.asynccontextmanager
-async def half(answers: Set[int], topics: Collection[str] = (), refused: Sequence[tuple[str, int, str]] = ()) -> AsyncIterator[Half]:
+async def half(
+    answers: Set[int], topics: Collection[str] = (), refused: Sequence[tuple[str, int, str]] = (), tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Half]:
     one = Half(answers, topics, refused)
-    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0, ssl=tls)
     one.port = server.sockets[0].getsockname()[1]
     async with server:
         yield one

@@ -15,7 +15,7 @@ import pytest
 from aiokafka import TopicPartition
 from rich.console import Console
 
-from parley import database, history, service, wire
+from parley import connecting, database, history, service, wire
 from parley.bus import Bus
 from parley.contracts import (
     ConsentChanged,
@@ -312,7 +312,7 @@ async def forget_all(settings) -> None:
     from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
     ends = {TopicPartition(*place): one.end for place, one in (await history.held(settings, TOPICS)).items()}
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    admin = AIOKafkaAdminClient(**connecting.options(settings))
     await admin.start()
     try:
         await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})

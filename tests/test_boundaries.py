@@ -13,8 +13,8 @@ PACKAGES = {
     **{f"parley_{name}": ROOT / f"services/{name}/parley_{name}" for name in ("ingest", "router", "sender", "analytics")},
 }
 ACTING = {
-    "parley": "__main__ approved bus cli config contractdocs cursor database deadletters eventdocs express history keyed log media outside policies problem referencedocs"
-    " schemadocs service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
+    "parley": "__main__ approved bus cli config connecting contractdocs cursor database deadletters eventdocs express history keyed log media outside policies problem"
+    " referencedocs schemadocs service step stream web yamlfile local.* demo.* twin twin.control twin.inboxes twin.ledger twin.server twin.twin twin.webhooks",
     "parley_ingest": "app clicks chat.assets chat.deeds chat.history chat.live chat.routes chat.sockets chat.visitors chatlinks door edge erasing events fetching"
     " files identity hits joining keys normalise people pieces repeats replay segments spool together tracking unsubscribe verify",
     "parley_router": "alarm api app asking caller catalogue flowapi meaning pausing publishing services waiting"

@@ -11,15 +11,16 @@ from parley.contracts import TOPICS
 from parley.local import free_port
 from parley.settings import Settings
 from tests.conftest import until
-from tests.half import MAKE, METADATA, PRODUCER_ID, VERSIONS, Half, half
+from tests.half import MAKE, METADATA, PRODUCE, PRODUCER_ID, VERSIONS, Half, half
 from tests.ingesting import records
+from tests.own_tls import server_tls
 
 TOPIC = "parley.raw"
 ONE = [(TOPIC, b"key", [], b"value")]
 
 
-def bus(kafka: str) -> Bus:
-    return Bus(Settings(kafka=kafka, database="postgresql://nobody"), client="test")
+def bus(kafka: str, **more: str) -> Bus:
+    return Bus(Settings(kafka=kafka, database="postgresql://nobody", **more), client="test")
 
 
 async def nothing_left(one: Half, before: set) -> None:
@@ -169,3 +170,23 @@ def test_a_producer_that_hangs_is_let_go_of(run, monkeypatch):
 
     assert "has not acknowledged within 0.3 s" in late
     assert "was given up" in other
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_kafka_is_spoken_to_over_tls(run, monkeypatch, tmp_path, trusts):
+    """With `PARLEY_KAFKA_SECURITY=SSL`: by who trusts the broker's certificate, and by nobody else."""
+    tls, trusted = server_tls(tmp_path)
+    monkeypatch.setattr("parley.bus.STOP_WITHIN", 0.1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted if trusts else tmp_path / "nobody.pem"))
+
+    async def main() -> tuple[list[int], str]:
+        async with half({VERSIONS, METADATA, PRODUCER_ID}, [TOPIC], tls=tls) as one:
+            ours = bus(one.address, kafka_security="SSL")
+            with pytest.raises(BusUnavailable) as told:
+                await ours.publish(ONE, timeout=0.5)
+            await ours.stop()
+            return one.asked, str(told.value)
+
+    asked, said = run(main())
+
+    assert (trusts, [PRODUCE] * trusts) == ("has not acknowledged" in said, asked[-1:])

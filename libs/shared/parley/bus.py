@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -15,9 +14,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from parley import refusals
+from parley import connecting, refusals
 from parley.contracts import COMPACTED, TOPICS, Record
 from parley.placing import partition
 from parley.settings import Settings
@@ -85,7 +83,7 @@ class Bus:
             consumer_only=True,
             graceful_timeout=settings.drain,
             logger=None,
-            security=security(settings),
+            security=connecting.security(settings),
         )
 
     async def publish(self, records: Sequence[Record], timeout: float = PUBLISH_TIMEOUT) -> None:
@@ -128,7 +126,7 @@ class Bus:
 
         Raises KafkaError or OSError: `TopicsRefused` where Kafka answers, and some are not there afterwards.
         """
-        admin = AIOKafkaAdminClient(client_id=self._client, **self._settings.kafka_options())
+        admin = AIOKafkaAdminClient(client_id=self._client, **connecting.options(self._settings))
         await self._begin(admin)
         try:
             await self._make(admin, {self.prefix + name: self._topic(name) for name in TOPICS})
@@ -199,7 +197,7 @@ class Bus:
         """A new producer, started. One that does not start in time is let go of, with all that hangs on it."""
         producer = AIOKafkaProducer(
             client_id=self._client, acks="all", enable_idempotence=True, max_batch_size=131_072, max_request_size=RECORD_BYTES, linger_ms=0,
-            request_timeout_ms=20_000, retry_backoff_ms=50, **self._settings.kafka_options(),
+            request_timeout_ms=20_000, retry_backoff_ms=50, **connecting.options(self._settings),
         )  # fmt: skip
         try:
             await self._begin(producer)
@@ -243,17 +241,6 @@ async def _line(producer: AIOKafkaProducer, topic: str, number: int, records: Se
             batch.append(timestamp=None, key=key, value=value, headers=headers)
     sent.append(await producer.send_batch(batch, topic, partition=number))
     return sent
-
-
-def security(settings: Settings) -> BaseSecurity:
-    """FastStream's form of the connection's security settings."""
-    secure = ssl.create_default_context() if settings.kafka_security.endswith("SSL") else None
-    if not settings.kafka_security.startswith("SASL"):
-        return BaseSecurity(ssl_context=secure, use_ssl=secure is not None)
-    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-    return kinds[settings.kafka_sasl](
-        username=settings.kafka_user, password=settings.kafka_password.get_secret_value(), ssl_context=secure, use_ssl=secure is not None
-    )
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

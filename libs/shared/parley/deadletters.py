@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from parley import history
+from parley import connecting, history
 from parley.bus import Bus
 from parley.contracts import DEAD_TOPIC, Record
 from parley.settings import Settings
@@ -22,7 +22,7 @@ SAYING = 5
 
 async def newest(settings: Settings, limit: int) -> list[ConsumerRecord]:
     """The newest `limit` dead letters, the newest first."""
-    consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **settings.kafka_options())
+    consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **connecting.options(settings))
     await consumer.start()
     try:
         partitions = [TopicPartition(settings.prefix + DEAD_TOPIC, one) for one in await history.partitions(consumer, settings.prefix + DEAD_TOPIC)]

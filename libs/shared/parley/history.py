@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from parley import connecting
 from parley.cursor import Place
 from parley.settings import Settings
 
@@ -83,7 +84,7 @@ async def between(settings: Settings, spans: Mapping[Place, tuple[int, int]]) ->
 
 
 def _reader(settings: Settings) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **settings.kafka_options())
+    return AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **connecting.options(settings))
 
 
 async def partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:

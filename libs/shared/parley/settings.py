@@ -21,7 +21,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
 
     kafka: str = Field(default="", description="Bootstrap servers, `host:port,host:port`. Empty: local.")
-    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(default="PLAINTEXT", description="Protocol to brokers.")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="Protocol to brokers. With TLS their certificates must be ones that the machine trusts, or stand in the file that SSL_CERT_FILE names.",
+    )
     kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(default="SCRAM-SHA-512", description="SASL mechanism.")
     kafka_user: str = Field(default="", description="SASL user.")
     kafka_password: SecretStr = Field(default=SecretStr(""), description="SASL password.")
@@ -81,17 +84,6 @@ class Settings(BaseSettings):
     stuck: float = Field(default=60.0, gt=0, description="Seconds without progress, while there is lag, after which /readyz fails.")
     log: Literal["json", "console", "auto"] = Field(default="auto", description="Form of the log; auto: console on a terminal.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
-
-    def kafka_options(self) -> dict[str, object]:
-        """Connection options of every Kafka client."""
-        options: dict[str, object] = {"bootstrap_servers": self.kafka, "security_protocol": self.kafka_security}
-        if self.kafka_security.startswith("SASL"):
-            options |= {
-                "sasl_mechanism": self.kafka_sasl,
-                "sasl_plain_username": self.kafka_user,
-                "sasl_plain_password": self.kafka_password.get_secret_value(),
-            }
-        return options
 
 
 def read(**given: object) -> Settings:

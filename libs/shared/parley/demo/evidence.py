@@ -16,7 +16,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from parley import wire
+from parley import connecting, wire
 from parley.config import Config
 from parley.contracts import Envelope, MessageRequested
 from parley.demo.witness import Tail
@@ -103,7 +103,7 @@ async def states(settings: Settings) -> dict[UUID, dict[str, Any]]:
 
 async def whole_topic(settings: Settings, topic: str) -> list[Envelope]:
     """Every event of a topic, from its beginning to the end that it has now. A record that is no event is left out: the stages told of it."""
-    consumer = AIOKafkaConsumer(settings.prefix + topic, enable_auto_commit=False, auto_offset_reset="earliest", **settings.kafka_options())
+    consumer = AIOKafkaConsumer(settings.prefix + topic, enable_auto_commit=False, auto_offset_reset="earliest", **connecting.options(settings))
     await consumer.start()
     try:
         ends = await consumer.end_offsets(sorted(consumer.assignment()))

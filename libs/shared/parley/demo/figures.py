@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from parley import wire
+from parley import connecting, wire
 from parley.contracts import ConversationChanged
 from parley.database import OUTSIDE
 from parley.demo.customers import ACCOUNTS, Customer
@@ -110,7 +110,7 @@ class Counting:
         """Counts who was handed over to people, from the beginning of the topic, until cancelled; waits while the bus is away."""
         settings = self.fleet.settings
         while True:
-            consumer = AIOKafkaConsumer(settings.prefix + ConversationChanged.topic, auto_offset_reset="earliest", **settings.kafka_options())
+            consumer = AIOKafkaConsumer(settings.prefix + ConversationChanged.topic, auto_offset_reset="earliest", **connecting.options(settings))
             try:
                 await consumer.start()
                 self.escalations.clear()

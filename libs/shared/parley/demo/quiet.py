@@ -13,6 +13,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from parley import connecting
 from parley.database import OUTSIDE
 from parley.demo.fleet import SERVICES, Fleet
 
@@ -91,7 +92,7 @@ async def _ends(fleet: Fleet, places: set[TopicPartition]) -> dict[TopicPartitio
     """The end of each partition that a stage reads."""
     if not places:
         return {}
-    consumer = AIOKafkaConsumer(enable_auto_commit=False, request_timeout_ms=5000, **fleet.settings.kafka_options())
+    consumer = AIOKafkaConsumer(enable_auto_commit=False, request_timeout_ms=5000, **connecting.options(fleet.settings))
     await consumer.start()
     try:
         return {place: int(end) for place, end in (await consumer.end_offsets(sorted(places))).items()}
