@@ -1,5 +1,5 @@
 """Whose turn it is in a lane. Replies before transactional before marketing, with a floor for the last; within a purpose tenants share alike, and
-within a tenant its campaigns, by deficit round robin (Shreedhar and Varghese, 1995). Values of what waits, no I/O.
+within a tenant its campaigns (`fair`). Values of what waits, no I/O.
 
 The lane keeps only the front of each of its lines here; where a line goes on is read when the front is short.
 """
@@ -7,15 +7,13 @@ The lane keeps only the front of each of its lines here; where a line goes on is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from parley.contracts import Purpose
-
-K = TypeVar("K", bound=Hashable)
+from parley_sender.fair import Fair, Front
 
 URGENT = (Purpose.REPLY, Purpose.TRANSACTIONAL)
 LATE = 5_000
@@ -38,7 +36,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class Line:
-    """The messages of one purpose, tenant and campaign. `front`: those read already; `read_to`: the place up to which was read."""
+    """The messages of one purpose, tenant and campaign. `front`: those read already; `read_to`: the place up to which was read; `more`: behind them are others."""
 
     number: int
     purpose: Purpose
@@ -46,41 +44,7 @@ class Line:
     campaign: str
     front: deque[Waiting] = field(default_factory=deque)
     read_to: int = 0
-
-
-@dataclass(slots=True)
-class Fair(Generic[K]):
-    """Deficit round robin: whoever has something gets as many units as everybody else who has, over any time, give or take one message.
-
-    `head` tells what the next message of a key costs; None where it has none, then the key is forgotten until it joins again.
-    """
-
-    order: deque[K] = field(default_factory=deque)
-    deficit: dict[K, int] = field(default_factory=dict)
-
-    def join(self, key: K) -> None:
-        """The key has something."""
-        if key not in self.deficit:
-            self.deficit[key] = 0
-            self.order.append(key)
-
-    def peek(self, head: Callable[[K], int | None]) -> K | None:
-        """Whose turn it is; until somebody pays, the same."""
-        while self.order:
-            key = self.order[0]
-            cost = head(key)
-            if cost is None:
-                self.order.popleft()
-                del self.deficit[key]
-            elif cost <= self.deficit[key]:
-                return key
-            else:
-                self.order.rotate(-1)
-                self.deficit[self.order[0]] += 1
-        return None
-
-    def pay(self, key: K, cost: int) -> None:
-        self.deficit[key] -= cost
+    more: bool = False
 
 
 @dataclass
@@ -128,6 +92,7 @@ class Lines:
         for number, place in places.items():
             line = self.lines[number]
             line.read_to = min(line.read_to, place)
+            line.more = line.more or bool(line.front)
             line.front.clear()
             self._wet.add(number)
 
@@ -143,11 +108,12 @@ class Lines:
     def filled(self, number: int, found: Sequence[Waiting], asked: int) -> None:
         """What a reading found, in order of place, of at most `asked`."""
         line = self.lines[number]
+        line.more = len(found) >= asked
         if found:
             line.front.extend(found)
             line.read_to = max(line.read_to, found[-1].place)
             self._joined(line)
-        if len(found) >= asked:
+        if line.more:
             self._wet.add(number)
 
     @property
@@ -191,18 +157,22 @@ class Lines:
 
     def _turn(self, purpose: Purpose) -> str | None:
         """The tenant whose turn it is in a purpose."""
-        return self._tenants[purpose].peek(lambda tenant: self._cost(purpose, tenant))
+        return self._tenants[purpose].peek(lambda tenant: self._front_of(purpose, tenant))
 
-    def _cost(self, purpose: Purpose, tenant: str) -> int | None:
-        number = self._campaigns[purpose, tenant].peek(self._head)
-        return None if number is None else self._head(number)
+    def _front_of(self, purpose: Purpose, tenant: str) -> Front:
+        campaigns = self._campaigns[purpose, tenant]
+        if campaigns.peek(self._front) is not None:
+            return Front.THERE
+        return Front.UNREAD if campaigns.deficit else Front.NONE
 
-    def _head(self, number: int) -> int | None:
+    def _front(self, number: int) -> Front:
         line = self.lines.get(number)
-        return line.front[0].units if line is not None and line.front else None
+        if line is None:
+            return Front.NONE
+        return Front.THERE if line.front else Front.UNREAD if line.more else Front.NONE
 
     def _taken(self, purpose: Purpose, tenant: str) -> Waiting:
-        number = self._campaigns[purpose, tenant].peek(self._head)
+        number = self._campaigns[purpose, tenant].peek(self._front)
         assert number is not None
         one = self.lines[number].front.popleft()
         self._campaigns[purpose, tenant].pay(number, one.units)
