@@ -1,8 +1,11 @@
 """The log: events by their ids, and no person in it."""
 
 import re
+import subprocess
+import sys
 from uuid import uuid4
 
+import orjson
 import pytest
 import structlog
 from aiokafka import ConsumerRecord
@@ -96,3 +99,30 @@ def test_the_log_cuts_what_would_show_a_person():
     shown = log.without_people(None, "", {"event": "e", "text": "hi", "cause": "no +821012345678 or kim@example.com", "contact_id": "4-5", "n": 1})
 
     assert {"event": "e", "text": "[cut]", "cause": "no [cut] or [cut]", "contact_id": "4-5", "n": 1} == shown
+
+
+LIBRARIES = """
+import asyncio, logging, warnings
+from parley import log
+from parley.settings import Settings
+
+log.configure(Settings(kafka="k", database="postgresql://d", log="json"), "ingest")
+logging.getLogger("aiokafka.client").warning("no broker at %s", "kim@example.com")
+logging.getLogger("quiet").info("not worth a line")
+warnings.warn("grown old")
+try:
+    raise ValueError("+821012345678")
+except ValueError:
+    logging.getLogger("asyncio").exception("never retrieved")
+"""
+
+
+def test_what_libraries_say_is_json_too():
+    """With the same fields as our own lines, and no person in it."""
+    ran = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True)
+    lines = [orjson.loads(line) for line in ran.stderr.splitlines()]
+
+    assert [("aiokafka.client", "warning"), ("py.warnings", "warning"), ("asyncio", "error")] == [(line["logger"], line["level"]) for line in lines]
+    assert "no broker at [cut]" == lines[0]["event"] and "grown old" in lines[1]["event"]
+    assert {"ingest"} == {line["service"] for line in lines}
+    assert lines[-1]["exception"].endswith("ValueError: [cut]")
