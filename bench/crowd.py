@@ -118,9 +118,11 @@ class Crowd:
         return number / spent
 
     async def tenants(self, rounds: int) -> Waits:
-        """A small tenant's backlog in a lane of its own, and beside a hundred times as much of a large one: times from when it comes to stand there."""
+        """A small tenant's backlog in a lane of its own, and beside a hundred times as much of a large one, which is no newcomer: times from when it comes to
+        stand there."""
         alone = [wait for _ in range(rounds) for wait in await self._small()]
         await self.stand(SECOND, "inapp", LARGE, "large")
+        await self._small()  # once beside it without counting: both are new to the lane, and the large one came first
         beside = [wait for _ in range(rounds) for wait in await self._small()]
         return Waits(
             "small_tenant_beside_large", f"sender: {SMALL} messages of a tenant, {LARGE:,} of another queued, at {THEIR_RATE}", alone, beside, TWICE
