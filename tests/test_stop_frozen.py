@@ -13,7 +13,6 @@ from parley.contracts import Channel, Content, MessageRequested, Purpose
 from parley.demo.witness import Tail
 from parley.twin.ledger import Request
 from parley.wire import natural_id
-from parley_sender import standing
 from parley_sender.consents import Agreement, agree
 from tests.conftest import until
 from tests.governed.lanes import TENANT, Lane
@@ -60,7 +59,7 @@ class Frozen:
         now = datetime.now(UTC)
         said = [Agreement(one, "inapp", "marketing", "revoked", now, TENANT) for one in contacts]
         async with self.connection.transaction():
-            await standing.tell_stops(self.connection, await agree(self.connection, said, now))
+            await agree(self.connection, said, now)
 
     async def dispossess(self) -> None:
         """The connection of whoever has the lane ends: its lock is free, and no stop is told to it."""

@@ -56,6 +56,24 @@ def test_nobody_listens_before_it_does():
     assert [True, True, False] == [before, said(one, SOMEBODY, 1.0), said(one, SOMEBODY, 2.1)]
 
 
+@pytest.mark.parametrize("told", ["", "?", f"{ANOTHER} x"], ids=["too many to be named", "unreadable", "cut short"])
+def test_a_word_that_names_nobody_may_mean_everybody(told):
+    """Until it came; while nobody listens it says nothing new."""
+    one, deaf = listening(), Stops()
+    one.told(told, 2.0)
+    deaf.told(told, 2.0)
+
+    assert [True, False, True] == [said(one, SOMEBODY, 1.0), said(one, SOMEBODY, 2.1), said(deaf, SOMEBODY, 2.1)]
+
+
+def test_a_word_that_names_some_means_them():
+    """One or many."""
+    one = listening()
+    one.told(f"{SOMEBODY} {UUID(int=3)}", 2.0)
+
+    assert [True, False, True] == [said(one, UUID(int=number), 1.0) for number in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(
     "loop, wall, missed",
     [(BEAT, BEAT, False), (BEAT + FROZEN, BEAT + FROZEN, False), (BEAT + FROZEN + 0.01, 0.0, True), (0.0, 60.0, True), (BEAT, -3600.0, False)],

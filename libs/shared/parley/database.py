@@ -60,9 +60,9 @@ async def whole(connection: Connection) -> None:
     await connection.execute("".join(f"SET LOCAL {way} = on;" for way in WHOLE))
 
 
-async def single(dsn: str, schema: str) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection in `schema` outside any pool, for locks and notifications that belong to a session."""
-    found: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10, command_timeout=60, server_settings=_session(schema))
+async def single(dsn: str, schema: str, within: float = 60.0) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection in `schema` outside any pool, for locks and notifications that belong to a session. `within`: seconds for each statement."""
+    found: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10, command_timeout=within, server_settings=_session(schema))
     return found
 
 

@@ -56,6 +56,8 @@ class Calls:
         if isinstance(requests, Outcome):
             return done, [requests]
         for request in requests:
+            if outcomes:
+                await _heard()
             outcomes.append(await self.answer(request, account, message.message_id))
             if outcomes[-1].kind != "accepted":
                 break
@@ -110,6 +112,7 @@ class Calls:
         except (ValueError, KeyError) as error:
             return Outcome("permanent", "credentials", _sentence(error), scope="account")
         response = await self._send(request)
+        await _heard()
         if isinstance(response, Outcome):
             return Outcome("transient", "no_token", response.reason)
         found = provider.token_answer(response)
@@ -139,6 +142,11 @@ class Calls:
             request.method, request.url, content=request.body, headers=dict(request.headers), follow_redirects=False, extensions={"trace": trace}
         )
         return Response(answer.status_code, dict(answer.headers), answer.content)
+
+
+async def _heard() -> None:
+    """Lets the loop go round once behind an answer: a STOP that came with it, while the process stood still, may be read after it, and nothing is written before."""
+    await asyncio.sleep(0)
 
 
 def fault(kind: Literal["transient", "unknown"], account: Account, message_id: UUID, error: Exception) -> Outcome:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 from parley.contracts import DeliveryStatus
 from parley.service import Context
 from parley_sender import dropping, outbox, standing
-from parley_sender.gate import Drop
+from parley_sender.gate import CANCELLED, Drop
 from parley_sender.outbox import Outbox
 from parley_sender.tell import records
 
-CANCELLED = "cancelled"
 CALLING = "calling"
-"""Why a queued message is not called back: its attempt is committed."""
+"""Why a queued message is not called back: its attempt is committed, and nobody knows yet what comes of it."""
+PAUSES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.3, 0.5, 0.5)
+"""Seconds between looks at what became of one that was claimed, two together: most calls have their answer by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,29 @@ class Standing:
         """It is cancelled, now or before. One of which parts had left is, too: the rest stays."""
         return self.status != DeliveryStatus.QUEUED and (self.reason or "").partition(":")[0] == CANCELLED
 
+    @property
+    def calling(self) -> bool:
+        """Its call is under way still."""
+        return (self.status, self.reason) == (DeliveryStatus.QUEUED, CALLING)
+
 
 async def cancel(context: Context, box: Outbox, tenant: str, message_id: UUID) -> Standing | None:
     """Takes a message out of the queue, or tells what became of it before; None where the tenant has no such message in it.
 
-    The lane claims a message by the same condition on the same row, so one of the two comes first, and the other finds that it did.
+    One that is claimed goes back to the gate, as after a STOP, unless its bytes have left, and the gate ends it; nor is it called for again after a call that
+    did not settle it. What comes of it is waited for, for a moment.
     """
+    found = await _asked(context, box, tenant, message_id)
+    for pause in PAUSES:
+        if found is None or not found.calling:
+            break
+        await asyncio.sleep(pause)
+        found = await _asked(context, box, tenant, message_id)
+    return found
+
+
+async def _asked(context: Context, box: Outbox, tenant: str, message_id: UUID) -> Standing | None:
+    """The lane claims a message by the same condition on the same row, so one of the two comes first, and the other finds that it did."""
     async with context.pool.acquire() as connection, connection.transaction():
         lane = await connection.fetchval("SELECT lane FROM deliveries WHERE message_id = $1 AND tenant = $2", message_id, tenant)
         if lane is None:
@@ -44,10 +63,14 @@ async def cancel(context: Context, box: Outbox, tenant: str, message_id: UUID) -
         await standing.tell(connection, await standing.promote(connection, chains, now))
         said = records(changes, now)
         entry = await outbox.put(connection, said) if said else None
+        noted = await connection.fetchval(  # what is queued and could not be dropped
+            "UPDATE deliveries SET called_back_at = $2 WHERE message_id = $1 AND status = 'queued' AND called_back_at IS NULL RETURNING true", message_id, now
+        )
+        if noted:
+            await standing.tell_stops(connection, [message_id])
         row = await connection.fetchrow("SELECT status, reason FROM deliveries WHERE message_id = $1", message_id)
     if entry is not None:
         await box.say(entry, said)
     if row is None:
         return None
-    calling = row["status"] == DeliveryStatus.QUEUED  # what is queued and could not be dropped
-    return Standing(row["status"], CALLING if calling else row["reason"])
+    return Standing(row["status"], CALLING if row["status"] == DeliveryStatus.QUEUED else row["reason"])

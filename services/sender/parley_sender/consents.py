@@ -59,10 +59,10 @@ def _weight(one: Agreement) -> tuple[datetime, bool]:
     return one.at, one.state == ConsentState.REVOKED
 
 
-async def agree(connection: Connection, found: Sequence[Agreement], now: datetime) -> list[UUID]:
-    """Notes consents; what was said later already stays. Gives who refuses something: the contacts, and their addresses (`standing.of_address`)."""
+async def agree(connection: Connection, found: Sequence[Agreement], now: datetime) -> None:
+    """Notes consents; what was said later already stays. Lanes hear who refuses something, by contact and address."""
     if not found:
-        return []
+        return
     columns = zip(*latest(found), strict=True)
     rows = await connection.fetch(
         """INSERT INTO consents AS c (contact_id, channel, purpose, state, at, tenant, address, at_night, recorded_at)
@@ -73,10 +73,8 @@ async def agree(connection: Connection, found: Sequence[Agreement], now: datetim
         *columns, now,
     )  # fmt: skip
     refused = [row for row in rows if row["state"] == ConsentState.REVOKED]
-    return [
-        *(row["contact_id"] for row in refused),
-        *(standing.of_address(row["channel"], row["address"]) for row in refused if row["address"]),
-    ]
+    addresses = [standing.of_address(row["channel"], row["address"]) for row in refused if row["address"]]
+    await standing.tell_stops(connection, [*(row["contact_id"] for row in refused), *addresses])
 
 
 async def wrote(connection: Connection, batch: Sequence[Arrived], now: datetime) -> None:

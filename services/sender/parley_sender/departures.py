@@ -141,11 +141,11 @@ class Departures:
         return self._called_off(one, since, now)
 
     def _called_off(self, one: Claimed, since: float, now: float) -> bool:
-        """Nothing leaves any more, it was asked too long ago, its time is over, or whoever gets it said stop since then, or may have."""
+        """Nothing leaves any more, it was asked too long ago, its time is over, or it was to be stopped since then, or may have been."""
         expired = one.expires_at is not None and one.expires_at <= self.clock()
         return self.closing or since + AGED <= now or expired or self.stops.said(since, partial(self._whom, one))
 
     def _whom(self, one: Claimed) -> tuple[UUID, ...]:
-        """By whom a stop may name the recipient: the contact, and whoever has the address."""
+        """By what a stop may name it: the contact, whoever has the address, the message itself."""
         who = self.whose(one.address)
-        return (one.contact_id,) if who is None else (one.contact_id, who)
+        return (one.contact_id, one.message_id) if who is None else (one.contact_id, one.message_id, who)

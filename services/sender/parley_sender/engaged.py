@@ -59,7 +59,5 @@ async def _note(connection: Connection, some: Sequence[tuple[UUID, str, str, str
 async def _complained(connection: Connection, messages: set[UUID], now: datetime) -> None:
     """Puts the addresses on the tenants' lists to which these messages went."""
     if messages:
-        rows = await connection.fetch(
-            "SELECT tenant, channel, address FROM deliveries WHERE message_id = ANY($1::uuid[]) AND address NOT IN ('', 'erased')", list(messages)
-        )
+        rows = await connection.fetch("SELECT tenant, channel, address FROM deliveries WHERE message_id = ANY($1::uuid[])", list(messages))
         await suppressions.note(connection, [Entry(row["tenant"], EVERYBODY, row["channel"], row["address"], COMPLAINED) for row in rows], now)

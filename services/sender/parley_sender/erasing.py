@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,7 +29,8 @@ def digest(key: bytes, tenant: str, channel: str, address: str) -> bytes:
 
 
 async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, now: datetime) -> list[Caused]:
-    """Forgets, contact by contact (it is rare), and tells of the messages that never leave now. A call under way is not stopped, and not repeated.
+    """Forgets, contact by contact (it is rare), and tells of the messages that never leave now. A call whose bytes have left is not stopped, and not repeated;
+    one that waits for anything goes back to the gate, which finds it expired.
 
     The messages of the batch are queued already; what was requested after the erasure is another conversation and stays.
     """
@@ -48,7 +49,10 @@ async def erase(connection: Connection, batch: Sequence[Arrived], key: bytes, no
             data.contact_id,
             later,
         )
-        await _refused(connection, one, data, rows, key)
+        places = {(str(channel), address) for channel, address in data.addresses.items()}
+        places |= {(row["channel"], row["address"]) for row in rows if row["address"] not in ("", ERASED)}
+        await _refused(connection, one, data, places, key)
+        await standing.tell_stops(connection, [data.contact_id, *(standing.of_address(*place) for place in places)])
         await forget_of_contact(connection, data.contact_id)
         stopped = await _blanked(connection, [row["message_id"] for row in rows], now)
         results += [Caused(one, _changed(row, stopped[row["message_id"]], now)) for row in rows if row["message_id"] in stopped]
@@ -69,10 +73,8 @@ async def inherited(connection: Connection, deliveries: Sequence[Delivery], key:
     ]
 
 
-async def _refused(connection: Connection, one: Arrived, data: ErasureRequested, rows: Sequence[asyncpg.Record], key: bytes) -> None:
+async def _refused(connection: Connection, one: Arrived, data: ErasureRequested, places: Collection[tuple[str, str]], key: bytes) -> None:
     """Keeps what the contact refused by each of its addresses, and drops what it granted."""
-    places = {(str(channel), address) for channel, address in data.addresses.items()}
-    places |= {(row["channel"], row["address"]) for row in rows if row["address"] not in ("", ERASED)}
     refusals = await connection.fetch("SELECT channel, purpose, at FROM consents WHERE contact_id = $1 AND state = 'revoked'", data.contact_id)
     kept = [
         (digest(key, one.event.tenant, channel, address), row["purpose"], row["at"])

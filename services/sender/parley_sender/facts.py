@@ -65,7 +65,7 @@ async def asked(connection: Connection, messages: Sequence[UUID], owner: str) ->
     """
     rows = await connection.fetch(
         f"""SELECT d.message_id, d.contact_id, d.tenant, d.purpose, d.channel, d.address, d.notice, d.campaign, d.content, d.requested_at, d.expires_at,
-                  d.timezone, d.started_at, d.fallback_after, q.units, q.attempt, q.failures, q.parts_done, q.reserved, q.chain,
+                  d.timezone, d.started_at, d.fallback_after, d.called_back_at, q.units, q.attempt, q.failures, q.parts_done, q.reserved, q.chain,
                   c.state, c.at, c.at_night, s.reason AS suppressed, w.at AS wrote_at
            FROM queue q JOIN deliveries d USING (message_id)
            LEFT JOIN LATERAL (
@@ -106,7 +106,7 @@ def _asked(row: asyncpg.Record) -> Asked:
     candidate = Candidate(
         row["message_id"], row["contact_id"], row["tenant"], Purpose(row["purpose"]), Channel(row["channel"]), row["address"], row["units"],
         row["requested_at"], row["notice"], row["expires_at"], consent, row["suppressed"], row["wrote_at"], content.template is not None,
-        row["timezone"], row["reserved"],
+        row["timezone"], row["reserved"], row["called_back_at"] is not None,
     )  # fmt: skip
     return Asked(
         candidate,

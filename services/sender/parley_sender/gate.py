@@ -19,6 +19,8 @@ ASIDE = timedelta(seconds=5)
 """How long a message stands aside for one of higher priority that would take the last slot under a frequency cap."""
 ANSWERED_BY = timedelta(hours=1)
 """How often a message is looked at that waits for the customer to write; when they do it is looked at at once."""
+CANCELLED = "cancelled"
+"""Why a message ends that was called back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Consent:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A message that is due, with what the gate asks. `consent`: None for no word; `suppressed`: why nothing leaves to this address any more;
-    `wrote_at`: when the customer last wrote to the account; `reserved`: the slot that it holds under the frequency caps."""
+    `wrote_at`: when the customer last wrote to the account; `reserved`: the slot that it holds under the frequency caps; `called_back`: while it was being
+    called for."""
 
     message_id: UUID
     contact_id: UUID
@@ -51,6 +54,7 @@ class Candidate:
     templated: bool = False
     timezone: str | None = None
     reserved: datetime | None = None
+    called_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,10 @@ Verdict: TypeAlias = Go | Hold | Drop
 
 
 def gate(message: Candidate, rules: Rules, now: datetime) -> Verdict:
-    """The verdict at `now`. What expired is dropped, and what goes to an address that is gone; a revoked consent stops all but the answer that the law
+    """The verdict at `now`. What was called back is dropped, what expired, and what goes to an address that is gone; a revoked consent stops all but the answer that the law
     asks for; then consent, the hours of the recipient and the provider's window, in this order: what can never leave does not wait first."""
+    if message.called_back:
+        return Drop(DeliveryStatus.SUPPRESSED, CANCELLED)
     if message.expires_at is not None and message.expires_at <= now:
         return Drop(DeliveryStatus.EXPIRED, "expired")
     if message.suppressed is not None:

@@ -44,10 +44,7 @@ async def keep(connection: Connection, heard: Sequence[Heard], now: datetime) ->
         await _note(connection, heard)
         await priced(connection, [Cost(one.row["message_id"], one.data.price, one.data.currency, one.data.segments) for one in heard])
         lost = [(one, why) for one in heard if (why := bounces.lost(one.data, one.row["channel"])) is not None]
-        entries = [
-            Entry(one.row["tenant"], EVERYBODY, one.row["channel"], one.row["address"], why, note=one.data.code)
-            for one, why in lost if one.row["address"] not in ("", "erased")
-        ]  # fmt: skip
+        entries = [Entry(one.row["tenant"], EVERYBODY, one.row["channel"], one.row["address"], why, note=one.data.code) for one, why in lost]
         await suppressions.note(connection, entries, now)
 
 

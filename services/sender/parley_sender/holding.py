@@ -86,8 +86,9 @@ async def move(connection: Connection, part: str, hold: Hold, pending: bytes, br
     )  # fmt: skip
 
 
-async def hand_over(connection: asyncpg.Connection[asyncpg.Record], left: Sequence[tuple[str, Hold, str]]) -> None:
+async def hand_over(connection: Connection, left: Sequence[tuple[str, Hold, str]]) -> None:
     """Notes how parts stand that are left to other replicas, as long as they are where their hold says."""
+    await connection.execute("SELECT FROM lanes WHERE lane = ANY($1::text[]) ORDER BY lane FOR UPDATE", [part for part, _, _ in left])
     await connection.execute(
         """UPDATE lanes SET handed = told::jsonb, handed_at = clock_timestamp(), handed_fence = fence, handed_turn = turn
            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS new (part, had, at, told) WHERE lane = part AND fence = had AND turn = at""",

@@ -116,6 +116,7 @@ class Client:
                 exchange = await self._connected(
                     origin, await start_connection(await self._addresses(origin), happy_eyeballs_delay=SECOND, interleave=1)
                 )
+                await asyncio.sleep(0)  # what the process was told while it stood still is heard before anything is written
         except (OSError, TimeoutError, ValueError) as error:  # ssl's errors are OSErrors; a name that cannot be one is a ValueError
             self._names.pop(origin, None)
             raise NeverSent(type(error).__name__) from error

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from parley.contracts import ConsentChanged, DeliveryStatus, ErasureRequested, MessageReceived, MessageRequested, ReceiptReceived
+from parley.contracts import ConsentChanged, DeliveryStatus, MessageReceived, MessageRequested, ReceiptReceived
 from parley.database import Connection
 from parley.step import Arrived, Caused
 from parley_sender import erasing, receipts, remaining, rerouting, standing
@@ -34,12 +34,10 @@ class Intake:
         broken = await rerouting.broken(connection, now) if wanted else frozenset()
         asked = [(one, self._accept(one, data, broken)) for one, data in wanted]
         refused = await erasing.inherited(connection, [delivery for _, delivery in asked], self.secret)
-        refusing = await agree(connection, [*agreements(batch), *refused], now)
-        await standing.tell_stops(connection, refusing)
+        await agree(connection, [*agreements(batch), *refused], now)
         await wrote(connection, batch, now)
         results = await self._queue(connection, asked, now)
         results += await erasing.erase(connection, batch, self.secret, now)
-        await standing.tell_stops(connection, [data.contact_id for one in batch if isinstance(data := one.event.data, ErasureRequested)])
         told = [(one, data) for one in batch if isinstance(data := one.event.data, ReceiptReceived)]
         return [*results, *(await receipts.apply(connection, told, now) if told else ())]
 

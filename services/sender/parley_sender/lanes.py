@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -28,8 +28,10 @@ log = structlog.get_logger()
 LOOK = 0.25
 """Seconds between two looks at who drives what: for so long at most nobody sees that another died. (What ends in order is told at once.)"""
 ALIVE = 5.0
-"""Seconds within which the connection that holds the locks must answer. One that died without a word (a firewall forgot it, a machine fell) has freed
+"""Seconds within which the connection that holds the locks must answer, whatever it is asked: until then nobody hears of a stop. One that died without a word (a firewall forgot it, a machine fell) has freed
 them at the other end, where somebody else drives the lanes by now; and one that is asked each second is not forgotten."""
+NOTED = 1.0
+"""Seconds that it may take to note how a lane is left. Without the note whoever takes it waits for an empty second first."""
 AWAY: tuple[type[BaseException], ...] = (*database.OUTSIDE, asyncpg.PostgresError)
 AGAIN = 0.5
 """Seconds before a lost connection is made anew, or a lane that failed is taken up again."""
@@ -96,7 +98,7 @@ class Lanes:
 
     async def _hold(self, stopping: asyncio.Event) -> None:
         """One connection's time: takes the locks that are free, drives their lanes, and ends with the connection or, when all is left to others, at the stop."""
-        connection = await database.single(self.context.settings.database.get_secret_value(), "sender")
+        connection = await database.single(self.context.settings.database.get_secret_value(), "sender", ALIVE)
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: self._gone(lost))
         try:
@@ -160,12 +162,20 @@ class Lanes:
         self._wake(names)
 
     async def _free_ended(self, connection: Connected) -> None:
-        """Frees the locks of lanes that have ended here, with what whoever takes them must know. Those of a group end together."""
+        """Frees the locks of lanes that have ended here, with what whoever takes them must know. Those of a group end together.
+
+        How they were left is written over another connection: rows of lanes may be locked for a while, and this one hears of no stop while it waits.
+        """
         ended = [group for group in self._groups if group[0] in self._given and all(self._driven[part].done() for part in group)]
         if not ended:
             return
         named = [(self._lanes[part], name) for group in ended for name in [uuid4().hex] for part in group]
-        await holding.hand_over(connection, [left for lane, name in named if (left := lane.left(name)) is not None])
+        left = [one for lane, name in named if (one := lane.left(name)) is not None]
+        try:
+            async with asyncio.timeout(NOTED), self.context.pool.acquire() as other, other.transaction():
+                await holding.hand_over(other, left)
+        except TimeoutError:
+            log.warning("lanes left without a note of how they stand", lanes=[part for part, _, _ in left])
         parts = [lane.part for lane, _ in named]
         for part in parts:
             await self._lanes[part].clients.binds.leave(part)
@@ -222,10 +232,8 @@ class Lanes:
             self._lanes[part].stirred([int(one) for one in named.split(",")] if named else None)
 
     def _stopped(self, _: object, __: int, ___: str, told: object) -> None:
-        """Contacts, or who has some addresses, want nothing more: what is claimed for them is asked again at the gate."""
-        now = asyncio.get_running_loop().time()
-        for who in map(UUID, str(told).split()):
-            self._stops.hear(who, now)
+        """To whom nothing more shall leave: what is claimed for them is asked again at the gate."""
+        self._stops.told(str(told), asyncio.get_running_loop().time())
 
     def _gone(self, lost: asyncio.Event) -> None:
         """The connection for locks and news is lost: nobody hears a stop, so nothing leaves. Told again, late perhaps, it says nothing of the next one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,13 +13,14 @@ import asyncpg
 from parley.contracts import DeliveryStatus
 from parley.database import Connection
 from parley.failures import Outcome
-from parley_sender import facts, hearing, receipts
+from parley_sender import facts, hearing, receipts, suppressions
 from parley_sender.hearing import Cost
 from parley_sender.holding import Hold
 from parley_sender.outcome import Finished, Next
 from parley_sender.receipts import QUALIFIED, reason
 from parley_sender.standing import CALLING, Chain
 from parley_sender.status import Told, moved
+from parley_sender.suppressions import EVERYBODY, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,13 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     if not finished:
         return [], []
     rows = await connection.fetch(
-        f"""SELECT {QUALIFIED}, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
+        f"""SELECT {QUALIFIED}, deliveries.called_back_at, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
                 ON message_id = id WHERE queue.{CALLING} AND queue.fence = $3 AND queue.attempt = tries
             ORDER BY queue.contact_id, chain FOR UPDATE""",
         [call.message_id for call, _ in finished], [call.attempt for call, _ in finished], hold.fence,
     )  # fmt: skip
     found = {row["message_id"]: row for row in rows}
-    await _suppress(connection, [row for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
+    await _suppress(connection, [(call, row) for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
     ended = [(call, call.outcome) for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
     early = await receipts.unparked(connection, lane, {one.provider_id: call.message_id for call, one in ended if one.provider_id})
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
@@ -66,20 +67,17 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     await _write(connection, finished, changes, hold, [row["message_id"] for row in over])
     late = [(call.message_id, one) for call, _ in finished if (one := call.outcome) and call.message_id not in found]
     await hearing.priced(connection, [Cost(number, one.price, one.currency, one.segments) for number, one in late])
-    await _requeue(connection, [ways[change.row["message_id"]] for change in changes if change.status is DeliveryStatus.QUEUED])
+    await _requeue(connection, [_at_once(change.row, *ways[change.row["message_id"]]) for change in changes if change.status is DeliveryStatus.QUEUED])
     failed = [change.row for change in changes if change.status is DeliveryStatus.FAILED and change.row["reserved"]]
     await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in failed])
     return [change for change in changes if change.status != change.row["status"]], [(row["contact_id"], row["chain"]) for row in over]
 
 
-async def _suppress(connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+async def _suppress(connection: Connection, gone: Sequence[tuple[Finished, asyncpg.Record]]) -> None:
     """Notes addresses that the provider says are gone."""
-    if rows:
-        await connection.execute(
-            "INSERT INTO suppressions (tenant, channel, address, reason, since)"
-            " SELECT DISTINCT *, 'address_gone', now() FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
-            *zip(*((row["tenant"], row["channel"], row["address"]) for row in rows), strict=True),
-        )
+    if gone:
+        entries = [Entry(row["tenant"], EVERYBODY, row["channel"], row["address"], "address_gone") for _, row in gone]
+        await suppressions.note(connection, entries, max(call.ended_at for call, _ in gone))
 
 
 def _change(row: asyncpg.Record, call: Finished, after: Next, early: dict[str, list[Told]]) -> Changed:
@@ -126,6 +124,11 @@ def _attempt(call: Finished, outcome: Outcome, hold: Hold) -> tuple[object, ...]
     return (
         call.message_id, call.attempt, hold.fence, call.called_at, call.ended_at, outcome.kind, outcome.code, outcome.reason, outcome.provider_id, call.gate
     )  # fmt: skip
+
+
+def _at_once(row: asyncpg.Record, call: Finished, after: Next) -> tuple[Finished, Next]:
+    """What was called back meanwhile waits for no further try: the gate ends it."""
+    return call, after if row["called_back_at"] is None else replace(after, due_at=min(after.due_at, call.ended_at))
 
 
 def _row(change: Changed, call: Finished, after: Next) -> tuple[object, ...]:

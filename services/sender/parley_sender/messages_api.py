@@ -39,6 +39,7 @@ BREATH = 5
 """Messages that are made before the lanes of this process get their turn."""
 PARTS = 10
 """Bodies of the usual size that a batch may have."""
+UNDER_WAY = "A call for the message is under way, and may deliver it. After that it is not called for again. Ask again, or GET it for its story."
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -90,7 +91,7 @@ class Messages:
         return await self._take(asking, made, Answer(207 if made.wrong else 202, orjson.dumps(said)))
 
     async def cancelled(self, request: Request) -> Response:
-        """Calls a message back: 200 when it will not leave, 409 with what became of it when it is too late."""
+        """Calls a message back: 200 when it will not leave, 409 with what became of it when it is too late, or while its call is under way."""
         key = authorise(request, self.context.config, SCOPE)
         self._limit(key)
         try:
@@ -104,7 +105,7 @@ class Messages:
             )
         message = {"message_id": str(number), "status": found.status, "reason": found.reason}
         if not found.stopped:
-            raise Problem(409, "It is too late: the message has left, is just leaving, or had its end before. GET it for its story.", message=message)
+            raise Problem(409, UNDER_WAY if found.calling else "It is too late: the message has left, or had its end before. GET it for its story.", message=message)
         return Response(orjson.dumps(message), media_type="application/json")
 
     # --- what is asked -------------------------------------------------------------------------------------------------------------

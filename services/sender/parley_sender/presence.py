@@ -18,8 +18,7 @@ CHANNEL = "parley_spread"
 
 
 async def announce(connection: Connected) -> None:
-    """Makes this replica count until its connection ends, or it withdraws. What is written over the connection besides (how a lane was left) may be lost with the
-    database: whoever takes the lane then begins with an empty second."""
+    """Makes this replica count until its connection ends, or it withdraws. Nothing is written over the connection, so what it tells waits for no disk."""
     await connection.execute("SET synchronous_commit = off")
     await connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('parley.sender', 0))")
 

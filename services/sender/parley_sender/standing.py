@@ -23,13 +23,16 @@ from parley.database import Connection
 CHANNEL = "parley_lanes"
 """PostgreSQL's notification channel by which lanes learn that there is something to send: the lane's part, and the lines."""
 STOPS = "parley_stops"
-"""And the one by which they learn who wants nothing more: contacts, and addresses (`of_address`)."""
+"""And the one by which they learn to whom nothing more shall leave: contacts, addresses (`of_address`), messages."""
 READY = "state NOT IN ('timed', 'behind', 'calling')"
 CALLING = "state NOT IN ('ready', 'timed', 'behind')"
 """In SQL, the state of rows that are named by their keys. Told by what it is not, for the index of a state holds, until it is vacuumed, every row that ever
 passed it: where the planner took that one to find a hundred rows it read thousands, and compared each with each."""
 LINES = 500
 """Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
+NAMED, MOST_NAMED = 200, 2_000
+"""Contacts, addresses and messages that one notification names; and one transaction. Of more it says that it may be anybody: then all that is claimed is asked
+again. A batch of the intake has 500 events (`PARLEY_BATCH`) with two names each, so only large lists come to that."""
 
 Chain = tuple[UUID, int]
 """Contact, and the hash of what keeps its order (`chain_of`)."""
@@ -176,10 +179,11 @@ def of_address(channel: str, address: str) -> UUID:
 
 
 async def tell_stops(connection: Connection, whom: Iterable[UUID]) -> None:
-    """Lanes hear who wants nothing more, contacts and addresses, when the transaction is committed: what is about to be called for is looked at again."""
+    """Lanes hear to whom nothing more shall leave, when the transaction is committed: what is about to be called for is asked again at the gate."""
     names = sorted({str(one) for one in whom})
-    for first in range(0, len(names), 200):
-        await connection.execute("SELECT pg_notify($1, $2)", STOPS, " ".join(names[first : first + 200]))
+    named = [" ".join(names[first : first + NAMED]) for first in range(0, len(names), NAMED)] if len(names) <= MOST_NAMED else [""]
+    if named:
+        await connection.execute("SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told", STOPS, named)
 
 
 def merged(*some: Stirred) -> Stirred:

@@ -1,5 +1,6 @@
-"""Who wants nothing more, as this process heard it, once for all its lanes. Where it may have missed one, everybody counts as having said stop: whoever was
-asked about at the gate before is asked about again there, and the gate reads the tables. Pure: every time comes in as a value.
+"""To whom nothing more shall leave, as this process heard it, once for all its lanes: people who said stop or were erased, addresses that came on a list,
+messages that were called back. Where it may have missed one, everybody counts as having said stop: whoever was asked about at the gate before is asked about
+again there, and the gate reads the tables. Pure: every time comes in as a value.
 
 Missed may be what was recorded while the connection that hears of it was lost, while the process stood still (frozen, without a processor, or the machine
 slept: what was sent to it may be on its way yet), and what came before the oldest that is remembered.
@@ -44,11 +45,22 @@ class Stops:
         self._missed = math.inf
 
     def hear(self, who: UUID, now: float) -> None:
-        """A contact, or whoever has an address (`standing.of_address`), wants nothing more."""
+        """A contact, or whoever has an address (`standing.of_address`), wants nothing more; or a message is called back."""
         self._heard.pop(who, None)
         self._heard[who] = self._latest = now
         if len(self._heard) > KEPT:
             self._missed = max(self._missed, self._heard.popitem(last=False)[1])
+
+    def told(self, said: str, now: float) -> None:
+        """What a notification says (`standing.tell_stops`): who wants nothing more. Where it names nobody, or cannot be read, that may be everybody."""
+        try:
+            whom = [UUID(one) for one in said.split()]
+        except ValueError:
+            whom = []
+        if not whom:
+            self._missed = max(self._missed, now)
+        for who in whom:
+            self.hear(who, now)
 
     def beat(self, now: float, wall: datetime) -> None:
         """The process lives. It says so at each `BEAT`, and whenever it is about to ask whether somebody `said` stop."""

@@ -1,17 +1,23 @@
-"""Addresses to which nothing leaves any more: of one account, of a tenant, or of everybody. The gate asks for them at the last moment; here they come and go."""
+"""Addresses to which nothing leaves any more: of one account, of a tenant, or of everybody. The gate asks for them at the last moment; here they come and go.
+
+Whoever puts one on the list tells the lanes in the same transaction, whomever it holds for: what is claimed for the address is asked again at the gate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 
 from parley.database import Connection, Pool
+from parley_sender import standing
 
 EVERYBODY = ""
 """In place of a tenant: the entry holds for all. In place of an account: for all of the tenant's."""
+NOWHERE = frozenset({"", "erased"})
+"""What stands in a delivery in place of an address: there was none, or it was forgotten (`erasing.ERASED`)."""
 SHOWN = "channel, address, tenant, account, reason, note, since, by"
 
 
@@ -36,12 +42,13 @@ class Page(NamedTuple):
     account: str
 
 
-async def put(connection: Connection | Pool, entries: Sequence[Entry], now: datetime) -> list[asyncpg.Record]:
-    """Puts addresses on the list, each once; what stands there already gets the new reason and note and keeps its time. Gives the entries, with `new`."""
-    single = {(one.address, one.channel, one.tenant, one.account): one for one in entries}
-    rows = [single[key] for key in sorted(single)]
+async def put(connection: Connection, entries: Sequence[Entry], now: datetime) -> list[asyncpg.Record]:
+    """Puts addresses on the list, each once, in the caller's transaction; what stands there already gets the new reason and note and keeps its time.
+    Gives the entries, with `new`."""
+    rows = _single(reversed(entries))  # of one twice the last word
     if not rows:
         return []
+    await _tell(connection, rows)
     return await connection.fetch(
         f"""INSERT INTO suppressions AS s (tenant, account, channel, address, reason, note, by, since)
             SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
@@ -52,16 +59,28 @@ async def put(connection: Connection | Pool, entries: Sequence[Entry], now: date
 
 
 async def note(connection: Connection, entries: Sequence[Entry], now: datetime) -> None:
-    """Puts addresses on the list that events tell of; whatever stands there already says more, and stays."""
-    if entries:
-        await connection.execute(
-            """INSERT INTO suppressions (tenant, account, channel, address, reason, note, by, since)
-               SELECT DISTINCT ON (tenant, account, channel, address) tenant, account, channel, address, reason, note, by, $8
-               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-                   AS new (tenant, account, channel, address, reason, note, by)
-               ORDER BY tenant, account, channel, address ON CONFLICT DO NOTHING""",
-            *zip(*entries, strict=True), now,
-        )  # fmt: skip
+    """Puts addresses on the list that events tell of, in the caller's transaction; whatever stands there already says more, and stays."""
+    rows = _single(one for one in entries if one.address not in NOWHERE)
+    if not rows:
+        return
+    await _tell(connection, rows)
+    await connection.execute(
+        """INSERT INTO suppressions (tenant, account, channel, address, reason, note, by, since)
+           SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) ON CONFLICT DO NOTHING""",
+        *zip(*rows, strict=True), now,
+    )  # fmt: skip
+
+
+def _single(entries: Iterable[Entry]) -> list[Entry]:
+    """Each address once, as it comes first; in the order in which all who write them do, so that no two wait for each other."""
+    single: dict[tuple[str, str, str, str], Entry] = {}
+    for one in entries:
+        single.setdefault((one.address, one.channel, one.tenant, one.account), one)
+    return [single[key] for key in sorted(single)]
+
+
+async def _tell(connection: Connection, entries: Sequence[Entry]) -> None:
+    await standing.tell_stops(connection, {standing.of_address(one.channel, one.address) for one in entries})
 
 
 async def of_address(pool: Pool, tenant: str, address: str, channel: str | None) -> list[asyncpg.Record]:

@@ -95,10 +95,12 @@ async def every(request: Request, context: Context) -> Response:
 
 
 async def put(request: Request, context: Context) -> Response:
-    """`PUT` (or `POST`) `/v1/suppressions`: 201 with the new entry, 200 where the address stood there already. What is queued to it ends at the gate."""
+    """`PUT` (or `POST`) `/v1/suppressions`: 201 with the new entry, 200 where the address stood there already. What is queued to it, or
+    claimed for its call, ends at the gate."""
     key = authorise(request, context.config, WRITE)
     entry = _entry(await read(request, Wanted, context.settings.body_limit), key, context)
-    (row,) = await suppressions.put(context.pool, [entry], context.clock())
+    async with context.pool.acquire() as connection, connection.transaction():
+        (row,) = await suppressions.put(connection, [entry], context.clock())
     return answered(_shown(row), 201 if row["new"] else 200)
 
 
