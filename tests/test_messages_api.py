@@ -15,7 +15,8 @@ from parley.bus import Bus
 from parley.contracts import DeliveryChanged
 from parley.local import free_port
 from parley.service import Context, Running
-from parley_sender import idempotency
+from parley.twin.behaviour import Behaviour
+from parley_sender import cancelling, departures, idempotency
 from parley_sender.law import Law
 from parley_sender.messages_api import Messages
 from parley_sender.outbox import Outbox
@@ -383,6 +384,57 @@ def test_what_has_left_is_not_called_back(settings, tmp_path, run):
     late, wrong, unknown = run(main())
 
     assert ([409, 400, 404], "sent") == ([late.status, wrong.status, unknown.status], late.body["message"]["status"])
+
+
+def test_what_is_claimed_and_has_not_left_is_called_back(settings, tmp_path, run, monkeypatch):
+    """It has the gate's leave and waits for its moment: it goes back to the gate, and the caller hears that it never leaves."""
+    monkeypatch.setattr(departures, "HORIZON", 3.0)
+
+    async def main():
+        async with office(settings, tmp_path, rate="1/s", burst=1) as one:
+            pool, number = one.replicas[0].context.pool, ""
+            for place in range(3):
+                number = (await one.post({**text("tea"), "to": {"addresses": {"inapp": f"u{place}"}}})).body["message_id"]
+            claimed = "SELECT EXISTS (SELECT FROM queue WHERE message_id = $1 AND state = 'calling')"
+            await until(lambda: pool.fetchval(claimed, UUID(number)), "the last is claimed")
+            answer = await one.post({}, path=f"/v1/messages/{number}/cancel")
+            await sent(one, 2)
+            await emptied(one.replicas[0])
+            return answer, (await one.get(f"/v1/messages/{number}")).body, await told(one, "suppressed"), one.texts("u2")
+
+    answer, story, said, texts = run(main())
+
+    assert (200, "suppressed", "cancelled") == (answer.status, answer.body["status"], answer.body["reason"])
+    assert ("cancelled", [(story["message_id"], "cancelled")], []) == (story["reason"], [(str(one.message_id), one.reason) for one in said], texts)
+
+
+@pytest.mark.parametrize("fails, end", [(0, ("sent", None)), (1, ("suppressed", "cancelled"))], ids=["taken", "refused for now"])
+def test_a_call_that_is_under_way_is_the_last(settings, tmp_path, run, monkeypatch, fails, end):
+    """Who calls the message back meanwhile hears so; if the call delivers it, it is sent, else it ends, and is not tried again."""
+    monkeypatch.setattr(cancelling, "PAUSES", (0.05,))
+
+    async def main():
+        async with office(settings, tmp_path) as one:
+            one.twin.behave({"*": Behaviour(receipts=False, latency_ms=1500, fail_rate=fails)})
+            number = (await one.post(text("tea"))).body["message_id"]
+            await until(lambda: there(one.twin.ledger.book.entries), "the call at the twin")
+            answer = await one.post({}, path=f"/v1/messages/{number}/cancel")
+            story = await one.stands(number, "sent", "suppressed", "failed")
+            again = await one.post({}, path=f"/v1/messages/{number}/cancel")
+            return (
+                answer,
+                (story["status"], story["reason"]),
+                again.status,
+                await one.replicas[0].context.pool.fetchval("SELECT count(*) FROM attempts"),
+            )
+
+    async def there(entries) -> bool:
+        return bool(entries)
+
+    answer, found, again, attempts = run(main())
+
+    assert (409, ("queued", "calling")) == (answer.status, (answer.body["message"]["status"], answer.body["message"]["reason"]))
+    assert (end, 409 if end[0] == "sent" else 200, 1) == (found, again, attempts)
 
 
 def test_of_cancel_and_lane_one_comes_first(settings, tmp_path, run):

@@ -70,6 +70,13 @@ def candidate(purpose: Purpose = Purpose.REPLY, **more: object) -> Candidate:
     return replace(Candidate(uuid4(), uuid4(), "acme", purpose, Channel.SMS, "+821012345678", 1, T0), **more)
 
 
+def test_what_was_called_back_leaves_no_more():
+    """Whatever else speaks for it."""
+    asked = [candidate(called_back=True), candidate(called_back=True, notice="opted_out"), candidate(called_back=True, expires_at=T0)]
+
+    assert [Drop(DeliveryStatus.SUPPRESSED, "cancelled")] * 3 == [gate(one, Rules(), T0) for one in asked]
+
+
 @pytest.mark.parametrize("purpose", Purpose)
 def test_nothing_leaves_after_a_stop_but_its_answer(purpose):
     """A revoked consent suppresses every purpose; the legally required answer passes."""

@@ -4,7 +4,6 @@ waits for before it gives nobody leave."""
 import asyncio
 import contextlib
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -198,7 +197,7 @@ def test_a_stop_that_is_read_together_with_the_answer(held, text, functions, pat
                 connection = run(database.single(one.settings.database.get_secret_value(), "sender"))
                 provider.answer()
                 run(refused(connection, [one.contact]))  # this loop stands still
-                time.sleep(0.05)  # until it is told
+                run(asyncio.sleep(0.05))  # until it is told
                 await until(lambda: ended(one), "an end")
                 run(connection.close())
                 return len(provider.paths), (await story(one))[0][:2]
@@ -255,7 +254,9 @@ def test_a_stop_is_heard_while_a_lane_that_is_left_waits_for_its_row(settings, t
             await one.ask("hello")
             await one.ends(sent=1)
             pool, contact, before = one.one.context.pool, uuid4(), asyncio.get_running_loop().time()
-            waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM lanes WHERE lane = ANY%FOR UPDATE')"
+            waits = (
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM lanes WHERE lane = ANY%FOR UPDATE')"
+            )
             async with pool.acquire() as other, other.transaction():
                 await other.execute("SELECT FROM lanes FOR UPDATE")
                 (lanes,) = (worker for worker in one.one.workers if isinstance(worker, Lanes))

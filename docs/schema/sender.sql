@@ -78,6 +78,7 @@ CREATE TABLE deliveries (
     told_segments integer,
     route jsonb,
     language text,
+    called_back_at timestamp with time zone,
     CONSTRAINT deliveries_pkey PRIMARY KEY (message_id)
 ) WITH (fillfactor=80);
 CREATE INDEX deliveries_by_provider ON deliveries USING btree (lane, provider_id) WHERE (provider_id IS NOT NULL);

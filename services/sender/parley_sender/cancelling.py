@@ -64,7 +64,9 @@ async def _asked(context: Context, box: Outbox, tenant: str, message_id: UUID) -
         said = records(changes, now)
         entry = await outbox.put(connection, said) if said else None
         noted = await connection.fetchval(  # what is queued and could not be dropped
-            "UPDATE deliveries SET called_back_at = $2 WHERE message_id = $1 AND status = 'queued' AND called_back_at IS NULL RETURNING true", message_id, now
+            "UPDATE deliveries SET called_back_at = $2 WHERE message_id = $1 AND status = 'queued' AND called_back_at IS NULL RETURNING true",
+            message_id,
+            now,
         )
         if noted:
             await standing.tell_stops(connection, [message_id])

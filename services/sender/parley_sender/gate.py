@@ -93,8 +93,8 @@ Verdict: TypeAlias = Go | Hold | Drop
 
 
 def gate(message: Candidate, rules: Rules, now: datetime) -> Verdict:
-    """The verdict at `now`. What was called back is dropped, what expired, and what goes to an address that is gone; a revoked consent stops all but the answer that the law
-    asks for; then consent, the hours of the recipient and the provider's window, in this order: what can never leave does not wait first."""
+    """The verdict at `now`. What was called back is dropped, what expired, and what goes to an address that is gone; a revoked consent stops all but the
+    answer that the law asks for; then consent, the hours of the recipient and the provider's window, in this order: what can never leave does not wait first."""
     if message.called_back:
         return Drop(DeliveryStatus.SUPPRESSED, CANCELLED)
     if message.expires_at is not None and message.expires_at <= now:

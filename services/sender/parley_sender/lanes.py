@@ -28,8 +28,9 @@ log = structlog.get_logger()
 LOOK = 0.25
 """Seconds between two looks at who drives what: for so long at most nobody sees that another died. (What ends in order is told at once.)"""
 ALIVE = 5.0
-"""Seconds within which the connection that holds the locks must answer, whatever it is asked: until then nobody hears of a stop. One that died without a word (a firewall forgot it, a machine fell) has freed
-them at the other end, where somebody else drives the lanes by now; and one that is asked each second is not forgotten."""
+"""Seconds within which the connection that holds the locks must answer, whatever it is asked: until then nobody hears of a stop. One that died without a word
+(a firewall forgot it, a machine fell) has freed them at the other end, where somebody else drives the lanes by now; and one that is asked each second is not
+forgotten."""
 NOTED = 1.0
 """Seconds that it may take to note how a lane is left. Without the note whoever takes it waits for an empty second first."""
 AWAY: tuple[type[BaseException], ...] = (*database.OUTSIDE, asyncpg.PostgresError)

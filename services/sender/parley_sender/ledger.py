@@ -52,13 +52,15 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     if not finished:
         return [], []
     rows = await connection.fetch(
-        f"""SELECT {QUALIFIED}, deliveries.called_back_at, chain, reserved FROM deliveries JOIN queue USING (message_id) JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries)
-                ON message_id = id WHERE queue.{CALLING} AND queue.fence = $3 AND queue.attempt = tries
+        f"""SELECT {QUALIFIED}, deliveries.called_back_at, chain, reserved FROM deliveries JOIN queue USING (message_id)
+                JOIN unnest($1::uuid[], $2::int[]) AS call (id, tries) ON message_id = id WHERE queue.{CALLING} AND queue.fence = $3 AND queue.attempt = tries
             ORDER BY queue.contact_id, chain FOR UPDATE""",
         [call.message_id for call, _ in finished], [call.attempt for call, _ in finished], hold.fence,
     )  # fmt: skip
     found = {row["message_id"]: row for row in rows}
-    await _suppress(connection, [(call, row) for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))])
+    await _suppress(
+        connection, [(call, row) for call, _ in finished if call.outcome and call.outcome.drop_address and (row := found.get(call.message_id))]
+    )
     ended = [(call, call.outcome) for call, after in finished if call.outcome and after.status is not DeliveryStatus.QUEUED]
     early = await receipts.unparked(connection, lane, {one.provider_id: call.message_id for call, one in ended if one.provider_id})
     changes = [_change(row, call, after, early) for call, after in finished if (row := found.get(call.message_id))]
@@ -67,7 +69,9 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
     await _write(connection, finished, changes, hold, [row["message_id"] for row in over])
     late = [(call.message_id, one) for call, _ in finished if (one := call.outcome) and call.message_id not in found]
     await hearing.priced(connection, [Cost(number, one.price, one.currency, one.segments) for number, one in late])
-    await _requeue(connection, [_at_once(change.row, *ways[change.row["message_id"]]) for change in changes if change.status is DeliveryStatus.QUEUED])
+    await _requeue(
+        connection, [_at_once(change.row, *ways[change.row["message_id"]]) for change in changes if change.status is DeliveryStatus.QUEUED]
+    )
     failed = [change.row for change in changes if change.status is DeliveryStatus.FAILED and change.row["reserved"]]
     await facts.untouch(connection, [(row["contact_id"], row["purpose"], row["reserved"]) for row in failed])
     return [change for change in changes if change.status != change.row["status"]], [(row["contact_id"], row["chain"]) for row in over]

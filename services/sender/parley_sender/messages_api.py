@@ -105,7 +105,11 @@ class Messages:
             )
         message = {"message_id": str(number), "status": found.status, "reason": found.reason}
         if not found.stopped:
-            raise Problem(409, UNDER_WAY if found.calling else "It is too late: the message has left, or had its end before. GET it for its story.", message=message)
+            raise Problem(
+                409,
+                UNDER_WAY if found.calling else "It is too late: the message has left, or had its end before. GET it for its story.",
+                message=message,
+            )
         return Response(orjson.dumps(message), media_type="application/json")
 
     # --- what is asked -------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def paths() -> dict[str, Any]:
             "post": {
                 "operationId": "cancel",
                 "summary": "Calls a message back, while it is queued (scope `messages:write`).",
+                "description": "One that is about to leave goes back and ends. 409 with the reason `calling`: its call is under way, may deliver it, and is the last.",
                 "security": [{"key": []}],
                 "responses": {**called, **apidocs.problems(SAID, 400, 401, 403, 404, 409, 429, 503)},
             },
