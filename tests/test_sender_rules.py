@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from parley.channels.shape import Account
 from parley.channels.text import storable
+from parley.config import Config, Tenant
 from parley.contracts import Card, Channel, ConsentState, Content, DeliveryStatus, Envelope, MessageRequested, Purpose, ReceiptStatus
 from parley.failures import Outcome
 from parley.policies import Cap, Policies, Policy
@@ -68,6 +70,17 @@ HOUR = timedelta(hours=1)
 
 def candidate(purpose: Purpose = Purpose.REPLY, **more: object) -> Candidate:
     return replace(Candidate(uuid4(), uuid4(), "acme", purpose, Channel.SMS, "+821012345678", 1, T0), **more)
+
+
+@pytest.mark.parametrize("before, wanted", [(6, None), (5, 8), (0, 8)])
+def test_nobody_has_leave_beyond_the_open_hours(before, wanted):
+    """What may leave for five seconds is let go up to five seconds before the hours end, and else in the morning."""
+    account = Account("a", "acme", "plain", Channel.SMS, "acme")
+    law = Law(Config({"acme": Tenant("acme", ZoneInfo("Asia/Seoul"), ("ko",))}, {"a": account}), Policies(), packs.load())
+    now = datetime(2026, 11, 25, 21, tzinfo=ZoneInfo("Asia/Seoul")) - timedelta(seconds=before)
+    rules, _ = law.of(candidate(Purpose.MARKETING), account, now)
+
+    assert wanted == (rules.opens_at and rules.opens_at.astimezone(ZoneInfo("Asia/Seoul")).hour)
 
 
 def test_what_was_called_back_leaves_no_more():

@@ -19,6 +19,8 @@ ASIDE = timedelta(seconds=5)
 """How long a message stands aside for one of higher priority that would take the last slot under a frequency cap."""
 ANSWERED_BY = timedelta(hours=1)
 """How often a message is looked at that waits for the customer to write; when they do it is looked at at once."""
+LEAVE = timedelta(seconds=5)
+"""How long a message may leave after the gate let it go; then it is asked again."""
 CANCELLED = "cancelled"
 """Why a message ends that was called back."""
 

@@ -18,7 +18,7 @@ from parley.contracts import Channel, Purpose, Template
 from parley.policies import Policies, Policy
 from parley.settings import Settings
 from parley_sender import hours, packs, rulings, whereabouts
-from parley_sender.gate import Candidate, Rules
+from parley_sender.gate import LEAVE, Candidate, Rules
 from parley_sender.packs import Packs
 from parley_sender.rulings import Ruling
 from parley_sender.whereabouts import Whereabouts
@@ -67,7 +67,9 @@ class Law:
         where = self.where(message.tenant, message.channel, message.address, message.timezone)
         ruling = self.ruling(message.tenant, message.purpose, message.channel, where)
         at_night = message.consent is not None and message.consent.at_night
-        opens = hours.opens(ruling.hours, where, now, at_night) if ruling.hours else None
+        opens = None
+        if ruling.hours:  # open now, and as long as it may still leave
+            opens = hours.opens(ruling.hours, where, now, at_night) or hours.opens(ruling.hours, where, now + LEAVE, at_night)
         return Rules(ruling.needs_consent, ruling.consent_lives, opens, account.window), ruling
 
 
