@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ from parley_sender.bucket import Bucket
 from parley_sender.claims import Claimed
 from parley_sender.departures import AGED, Departures
 from parley_sender.pace import Pace
+from parley_sender.standing import of_tenant
 from parley_sender.stops import BEAT, FROZEN, Stops
 
 T0 = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -67,6 +69,24 @@ def test_a_stop_at_an_address_holds_for_whichever_contact_has_it(run):
         return went, stayed
 
     assert ([after], [before]) == run(main())
+
+
+@pytest.mark.parametrize("name", [lambda one: one.message_id, lambda one: of_tenant(one.tenant)], ids=["message", "tenant"])
+def test_a_message_is_called_off_by_whatever_names_it(run, name):
+    """Itself, or all that its tenant sends; what another tenant sends leaves."""
+    before, another = claimed(), replace(claimed(), tenant="other")
+
+    async def main() -> tuple[list[Claimed], list[Claimed]]:
+        departures, went, stayed = leaving()
+        now = asyncio.get_running_loop().time()
+        departures.add([before, another], now)
+        departures.stops.hear(name(before), now)
+        running = asyncio.create_task(departures.run())
+        await asyncio.sleep(0)
+        running.cancel()
+        return went, stayed
+
+    assert ([another], [before]) == run(main())
 
 
 def test_a_stop_that_came_while_the_claim_was_committed_is_heard(run):

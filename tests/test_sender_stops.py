@@ -99,9 +99,16 @@ async def lists(one: Open, _: UUID) -> list[UUID]:
 
 
 async def imports(one: Open, _: UUID) -> list[UUID]:
-    """More addresses than are named."""
+    """More addresses than are named: their tenant is."""
     some = [{**HERE, "address": f"u{number}", "reason": "imported"} for number in range(standing.MOST_NAMED + 1)]
     await one.call("POST", "/suppressions/import", some)
+    return [standing.of_tenant("acme")]
+
+
+async def imports_for_everybody(one: Open, _: UUID) -> list[UUID]:
+    """More than are named, whoever writes to them: nobody is."""
+    some = [{**HERE, "address": f"u{number}", "reason": "imported", "scope": "global"} for number in range(standing.MOST_NAMED + 1)]
+    await one.call("POST", "/suppressions/import", some, key="root")
     return []
 
 
@@ -167,9 +174,10 @@ def fetching(provider: Provider) -> dict[str, object]:
     "says, end",
     [
         (refuses, ("suppressed", "opted_out")), (lists, ("suppressed", "asked")), (imports, ("suppressed", "imported")),
+        (imports_for_everybody, ("suppressed", "imported")),
         (complains, ("suppressed", "complained")), (is_erased, ("expired", "expired")),
     ],
-    ids=["refused", "listed", "imported", "complained", "erased"],
+    ids=["refused", "listed", "imported", "imported for everybody", "complained", "erased"],
 )  # fmt: skip
 def test_a_stop_while_a_token_is_fetched(stopped, says, end):
     """The token comes, and nothing is sent with it: the gate is asked again."""

@@ -185,7 +185,8 @@ def test_bounces_and_complaints_list_the_address_for_the_tenant(desk):
             await pool.execute(
                 "UPDATE deliveries SET channel = 'email', address = address || '@shop.example' WHERE message_id = ANY($1::uuid[])", numbers
             )
-            await suppressions.put(pool, [Entry("acme", "", "email", "u2@shop.example", "lawyer")], NOW)
+            async with pool.acquire() as connection, connection.transaction():
+                await suppressions.put(connection, [Entry("acme", "", "email", "u2@shop.example", "lawyer")], NOW)
             for number in (numbers[0], numbers[2]):
                 await one.receipt("failed", message_id=number, code="5.1.1", failure="permanent")
             await one.event(EngagementRecorded(message_id=numbers[1], contact_id=one.contact, kind="complained", by="human", at=NOW))

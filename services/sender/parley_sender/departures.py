@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,9 @@ from uuid import UUID
 
 from parley.contracts import Purpose
 from parley_sender.claims import Claimed
+from parley_sender.gate import LEAVE
 from parley_sender.pace import Pace
+from parley_sender.standing import of_tenant
 from parley_sender.stops import Stops
 
 RANK = {purpose: place for place, purpose in enumerate(Purpose)}
@@ -28,7 +30,7 @@ STILL, HEAR = 0.05, 0.02
 asks the gate again (`stops.FROZEN`)."""
 LATE = 1.0
 """Seconds of a pause after which what is claimed goes back to the queue: who waits longer shall not seem to be called for."""
-AGED = 5.0
+AGED = LEAVE.total_seconds()
 """Seconds after which what is claimed is asked again at the gate, up to the last moment before its bytes leave: replies may pass it for long, a connection may
 take long to be made, and no stop is heard while the connection that hears it is dead and nobody knows."""
 
@@ -145,7 +147,10 @@ class Departures:
         expired = one.expires_at is not None and one.expires_at <= self.clock()
         return self.closing or since + AGED <= now or expired or self.stops.said(since, partial(self._whom, one))
 
-    def _whom(self, one: Claimed) -> tuple[UUID, ...]:
-        """By what a stop may name it: the contact, whoever has the address, the message itself."""
-        who = self.whose(one.address)
-        return (one.contact_id, one.message_id) if who is None else (one.contact_id, one.message_id, who)
+    def _whom(self, one: Claimed) -> Iterator[UUID]:
+        """By what a stop may name it: the contact, the message itself, whoever has the address, all that the tenant sends."""
+        yield one.contact_id
+        yield one.message_id
+        if (who := self.whose(one.address)) is not None:
+            yield who
+        yield of_tenant(one.tenant)

@@ -23,7 +23,7 @@ from parley.database import Connection
 CHANNEL = "parley_lanes"
 """PostgreSQL's notification channel by which lanes learn that there is something to send: the lane's part, and the lines."""
 STOPS = "parley_stops"
-"""And the one by which they learn to whom nothing more shall leave: contacts, addresses (`of_address`), messages."""
+"""And the one by which they learn to whom nothing more shall leave: contacts, addresses (`of_address`), messages, all of a tenant's (`of_tenant`)."""
 READY = "state NOT IN ('timed', 'behind', 'calling')"
 CALLING = "state NOT IN ('ready', 'timed', 'behind')"
 """In SQL, the state of rows that are named by their keys. Told by what it is not, for the index of a state holds, until it is vacuumed, every row that ever
@@ -31,8 +31,8 @@ passed it: where the planner took that one to find a hundred rows it read thousa
 LINES = 500
 """Lines named in one notification (8,000 octets at most); of more, the lane looks at all."""
 NAMED, MOST_NAMED = 200, 2_000
-"""Contacts, addresses and messages that one notification names; and one transaction. Of more it says that it may be anybody: then all that is claimed is asked
-again. A batch of the intake has 500 events (`PARLEY_BATCH`) with two names each, so only large lists come to that."""
+"""What one notification names; and one transaction. Of more it says that it may be anybody: then all that is claimed is asked again. A batch of the intake has
+500 events (`PARLEY_BATCH`) with two names each, and does not come to that."""
 
 Chain = tuple[UUID, int]
 """Contact, and the hash of what keeps its order (`chain_of`)."""
@@ -176,6 +176,11 @@ async def tell(connection: Connection, stirred: Stirred) -> None:
 def of_address(channel: str, address: str) -> UUID:
     """By what a stop names an address: whichever contact has it, and of whichever tenant, what is claimed for it is asked again."""
     return uuid5(NAMESPACE_URL, f"{channel}:{address}")
+
+
+def of_tenant(tenant: str) -> UUID:
+    """By what a stop names all that a tenant sends."""
+    return uuid5(NAMESPACE_URL, f"tenant:{tenant}")
 
 
 async def tell_stops(connection: Connection, whom: Iterable[UUID]) -> None:

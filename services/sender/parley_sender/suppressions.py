@@ -80,7 +80,11 @@ def _single(entries: Iterable[Entry]) -> list[Entry]:
 
 
 async def _tell(connection: Connection, entries: Sequence[Entry]) -> None:
-    await standing.tell_stops(connection, {standing.of_address(one.channel, one.address) for one in entries})
+    """By the addresses; where they are too many, by the tenants: an import of one shall not hold up what others send."""
+    names = {standing.of_address(one.channel, one.address) for one in entries}
+    if len(names) > standing.MOST_NAMED and all(one.tenant != EVERYBODY for one in entries):
+        names = {standing.of_tenant(one.tenant) for one in entries}
+    await standing.tell_stops(connection, names)
 
 
 async def of_address(pool: Pool, tenant: str, address: str, channel: str | None) -> list[asyncpg.Record]:
