@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from parley import database as db
 from parley import wire
@@ -283,6 +284,64 @@ def test_a_batch_from_beyond_the_cursor_is_read_again(settings):
             return one.stream.skipped, await one.effects()
 
     assert asyncio.run(main()) == (True, ["0", "1", "2", "3", "4"])
+
+
+class Asking(Stream):
+    """A stream that asks for the ends of the log when a fetch might already wait there for records."""
+
+    took: float | None = None
+
+    async def _load(self, places, consumer):
+        for place in places:
+            await consumer.position(TopicPartition(*place))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        found = await super()._load(places, consumer)
+        self.took = time.monotonic() - began
+        return found
+
+
+def test_what_is_taken_over_is_not_fetched_meanwhile(settings, monkeypatch):
+    """A broker answers in order: behind a fetch that waits for records it would say only afterwards where the log ends."""
+    monkeypatch.setattr("parley.bus.WAIT_MS", 4_000)
+
+    async def main():
+        async with Running(settings, Counting(), Asking) as one:
+            await until(lambda: _known(one.stream), "the partitions to be taken")
+            await one.bus.publish([wire.encode(said(uuid4(), "a"))])
+            await one.applied(1)
+            return one.stream.took
+
+    assert asyncio.run(main()) < 2
+
+
+async def _known(stream: Asking) -> bool:
+    return stream.took is not None
+
+
+class Late(Stream):
+    """A stream whose first look at the cursors does not end."""
+
+    looks = 0
+
+    async def _load(self, places, consumer):
+        self.looks += 1
+        if self.looks == 1:
+            await asyncio.Event().wait()
+        return await super()._load(places, consumer)
+
+
+def test_cursors_that_are_not_known_in_time_are_waited_for_by_the_first_batch(settings, monkeypatch):
+    """A rebalance does not wait for them for ever, and what is assigned is read afterwards."""
+    monkeypatch.setattr("parley.stream.ADOPT_WAIT", 0.1)
+
+    async def main():
+        async with Running(settings, Counting(), Late) as one:
+            await one.bus.publish([wire.encode(said(uuid4(), "a"))])
+            await one.applied(1)
+            return one.stream.looks, await one.effects()
+
+    assert (2, ["a"]) == asyncio.run(main())
 
 
 def test_a_cursor_moved_by_somebody_else_is_believed(settings):

@@ -38,8 +38,8 @@ MADE_AT_ONCE = 1
 """Topics of a request that makes them. A broker leads a topic a moment after it has said that it is made: where all are made at once, who reads the first
 of them early is told to come again."""
 WAIT_MS = 500
-"""A fetch waits this long for a record. What else is asked of the same broker meanwhile, such as the ends of the log by who takes partitions over or asks
-whether a service is ready, is answered after it."""
+"""A fetch waits this long for a record. What else is asked of the same broker meanwhile, such as the ends of the log by who asks whether a service is ready,
+is answered after it."""
 HEARTBEAT_MS = 2_000
 """So long after another member came or went its group hears of it."""
 REBALANCE_MS = 60_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -117,7 +117,7 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if self._closed:
             return
         self._leaving.clear()
-        with contextlib.suppress(TimeoutError, Abandoned):
+        with self._paused(assigned), contextlib.suppress(TimeoutError, Abandoned):
             async with asyncio.timeout(ADOPT_WAIT), self._turn:
                 await self._adopt(self._assigned - self._cursors.keys())
 
@@ -175,6 +175,16 @@ class Stream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._cursors[place] = one.next_offset
             consumer.seek(TopicPartition(*place), one.next_offset)
         log.info("partitions taken", stage=self.stage.name, places=len(found))
+
+    @contextlib.contextmanager
+    def _paused(self, partitions: set[TopicPartition]) -> Iterator[None]:
+        """Nothing of these is fetched meanwhile. A broker answers in order: what it is asked behind a fetch that waits for records, it answers after that."""
+        consumer = self._subscriber.consumer
+        consumer.pause(*partitions)
+        try:
+            yield
+        finally:
+            consumer.resume(*partitions)
 
     async def _load(self, places: list[Place], consumer: Any) -> dict[Place, Cursor]:
         partitions = [TopicPartition(*place) for place in places]
