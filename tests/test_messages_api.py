@@ -388,23 +388,23 @@ def test_what_has_left_is_not_called_back(settings, tmp_path, run):
 
 def test_what_is_claimed_and_has_not_left_is_called_back(settings, tmp_path, run, monkeypatch):
     """It has the gate's leave and waits for its moment: it goes back to the gate, and the caller hears that it never leaves."""
-    monkeypatch.setattr(departures, "HORIZON", 3.0)
+    monkeypatch.setattr(departures, "HORIZON", 10.0)
 
     async def main():
-        async with office(settings, tmp_path, rate="1/s", burst=1) as one:
-            pool, number = one.replicas[0].context.pool, ""
-            for place in range(3):
-                number = (await one.post({**text("tea"), "to": {"addresses": {"inapp": f"u{place}"}}})).body["message_id"]
+        async with office(settings, tmp_path, rate="20/min", burst=1) as one:
+            pool = one.replicas[0].context.pool
+            await one.post({**text("tea"), "to": {"addresses": {"inapp": "u0"}}})
+            await sent(one, 1)
+            number = (await one.post(text("tea"))).body["message_id"]
             claimed = "SELECT EXISTS (SELECT FROM queue WHERE message_id = $1 AND state = 'calling')"
-            await until(lambda: pool.fetchval(claimed, UUID(number)), "the last is claimed")
+            await until(lambda: pool.fetchval(claimed, UUID(number)), "the second is claimed")
             answer = await one.post({}, path=f"/v1/messages/{number}/cancel")
-            await sent(one, 2)
             await emptied(one.replicas[0])
-            return answer, (await one.get(f"/v1/messages/{number}")).body, await told(one, "suppressed"), one.texts("u2")
+            return answer, (await one.get(f"/v1/messages/{number}")).body, await told(one, "suppressed"), one.texts("u1")
 
     answer, story, said, texts = run(main())
 
-    assert (200, "suppressed", "cancelled") == (answer.status, answer.body["status"], answer.body["reason"])
+    assert (200, "suppressed", "cancelled") == (answer.status, answer.body["status"], answer.body.get("reason"))
     assert ("cancelled", [(story["message_id"], "cancelled")], []) == (story["reason"], [(str(one.message_id), one.reason) for one in said], texts)
 
 
@@ -415,7 +415,7 @@ def test_a_call_that_is_under_way_is_the_last(settings, tmp_path, run, monkeypat
 
     async def main():
         async with office(settings, tmp_path) as one:
-            one.twin.behave({"*": Behaviour(receipts=False, latency_ms=1500, fail_rate=fails)})
+            one.twin.behave({"*": Behaviour(receipts=False, latency_ms=3000, fail_rate=fails)})
             number = (await one.post(text("tea"))).body["message_id"]
             await until(lambda: there(one.twin.ledger.book.entries), "the call at the twin")
             answer = await one.post({}, path=f"/v1/messages/{number}/cancel")

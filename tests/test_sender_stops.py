@@ -236,12 +236,15 @@ async def refused(connection, people: list[UUID]) -> None:
 
 def test_an_address_that_is_gone_gets_nothing_more(settings, tmp_path, monkeypatch):
     """A call learns it while another contact's message to the address, which had the gate's leave, waits for its moment."""
-    monkeypatch.setattr(departures, "HORIZON", 3.0)
+    monkeypatch.setattr(departures, "HORIZON", 10.0)
     gone = SimpleNamespace(**{**vars(plain), "interpret": lambda _: Outcome("permanent", "gone", "no such app", drop_address=True)})
     monkeypatch.setattr("parley_sender.call.PROVIDERS", {**PROVIDERS, "plain": gone})
 
     async def main():
-        async with Provider().running() as provider, Open(settings, tmp_path, monkeypatch, rate="1/s", burst=1, base_url=provider.url).open() as one:
+        async with (
+            Provider().running() as provider,
+            Open(settings, tmp_path, monkeypatch, rate="20/min", burst=1, base_url=provider.url).open() as one,
+        ):
             await one.publish(contact_id=uuid4(), message_id=uuid4(), content=Content(text="first"))
             await until(provider.asked, "the first request")
             await one.publish(contact_id=uuid4(), message_id=uuid4(), content=Content(text="second"))

@@ -86,7 +86,7 @@ class Departures:
         self._news.set()
 
     def changed(self) -> None:
-        """A pause or a rate is another."""
+        """A pause or a rate is another, or somebody said stop."""
         self._news.set()
 
     async def run(self) -> None:

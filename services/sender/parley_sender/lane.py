@@ -118,6 +118,10 @@ class Lane:
         if self._urgent:
             self._hurry.set()
 
+    def stopped(self) -> None:
+        """What is claimed next may have to go back to the gate: in a slow lane its moment may be long in coming."""
+        self._departures.changed()
+
     def rouse(self) -> None:
         """It shall look at once: it has to end, or somebody waits for an answer."""
         self.wake.set()

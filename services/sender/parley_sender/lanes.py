@@ -233,8 +233,10 @@ class Lanes:
             self._lanes[part].stirred([int(one) for one in named.split(",")] if named else None)
 
     def _stopped(self, _: object, __: int, ___: str, told: object) -> None:
-        """To whom nothing more shall leave: what is claimed for them is asked again at the gate."""
+        """To whom nothing more shall leave: what is claimed for them is asked again at the gate; at once, where it is the next to leave."""
         self._stops.told(str(told), asyncio.get_running_loop().time())
+        for name in self._driven:
+            self._lanes[name].stopped()
 
     def _gone(self, lost: asyncio.Event) -> None:
         """The connection for locks and news is lost: nobody hears a stop, so nothing leaves. Told again, late perhaps, it says nothing of the next one."""
