@@ -23,7 +23,7 @@ ACTING = {
     " understand.shipped understand.weights",
     "parley_sender": "api app backlog call calling cancelling circuit claims clock consents departures depth dropping erasing exchange facts fallbacks holding http1"
     " idempotency intake janitor lane lanes law ledger limits messages_api outbox packs picking presence receipts remaining rerouting engaged hearing inquiring"
-    " lanes_api paging reading saying screens settling settling_api smpp smpp_session standing strays suppressions suppressions_api takeover why notify.api"
+    " lanes_api paging reading saying screens settling settling_api smpp smpp_session standing strays suppressions suppressions_api takeover underway why notify.api"
     " notify.call notify.history notify.noting notify.rows notify.worker",
     "parley_analytics": "again answering api app campaigns_api counting drawn erasing experiments_api experiments_counts gauges hits_api losses_api outcomes reasons"
     " pages.files_of pages.reading pages.rendering pages.routes pages.trial_reading rebuild reports rereading retention rolling scored scoring"

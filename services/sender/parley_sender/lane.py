@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
-from uuid import UUID
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -20,41 +17,37 @@ from parley import cursor
 from parley.channels.shape import Account
 from parley.contracts import Purpose
 from parley.database import Connection
-from parley.failures import Outcome
 from parley.service import Context
 from parley_sender import claims, holding, ledger, standing, takeover
 from parley_sender.backlog import Backlog
-from parley_sender.call import LEAVES, Calls
+from parley_sender.call import Calls
 from parley_sender.calling import Calling
 from parley_sender.circuit import Circuit
 from parley_sender.claims import Claimed
-from parley_sender.departures import HEAR, STILL, Departures
-from parley_sender.framing import CalledOff
+from parley_sender.departures import Departures
 from parley_sender.handover import packed
 from parley_sender.holding import Hold, Wishes
 from parley_sender.law import Law
 from parley_sender.ledger import Changed
 from parley_sender.limits import Limits
-from parley_sender.outcome import ACCOUNT_PAUSE, Finished, settled
-from parley_sender.pace import Leaving
+from parley_sender.outcome import Finished, settled
 from parley_sender.queue import Waiting
 from parley_sender.saying import Saying
 from parley_sender.stops import Stops
 from parley_sender.takeover import Before
 from parley_sender.tell import records
+from parley_sender.underway import Underway
 from parley_sender.withheld import withheld
 
 log = structlog.get_logger()
 
-CONCURRENCY, CLAIMED = 256, 768
-"""Calls of a lane under way at once; and messages claimed or called for: while a turn writes down what ended, there is something left to leave."""
+CLAIMED = 768
+"""Messages claimed or called for: while a turn writes down what ended, there is something left to leave."""
 IDLE = 0.5
 """Seconds after which a lane looks whether there is something to do, when nobody told it of anything."""
 GATHER, LONGEST_GATHER = 0.004, 0.04
 """Seconds that a turn waits for more calls to end, so that a busy lane records many at once: as long as the last turn took, so that on a busy machine turns
 become fewer and larger; at least, and at most."""
-ACCEPTED = 0.05
-"""Seconds that the other side may take to take up a new connection: the call on it is counted so much later than it left."""
 LOOK = 5.0
 """Seconds after which there is a turn though nothing happened: people may have set the lane otherwise."""
 
@@ -84,24 +77,21 @@ class Lane:
     """A reply has come to stand in a line since the last turn."""
     _hasty: bool = False
     """The last turn let replies through and nothing else."""
-    _under_way: int = 0
-    _calls: dict[UUID, tuple[Claimed, asyncio.Task[None] | None]] = field(default_factory=dict)
-    _over: list[tuple[Finished, Claimed]] = field(default_factory=list)
     _backlog: Backlog = field(init=False)
     _circuit: Circuit = field(init=False)
-    _departures: Departures = field(init=False)
-    _calling: Calling = field(init=False)
+    _underway: Underway = field(init=False)
     _saying: Saying = field(init=False)
 
     def __post_init__(self) -> None:
         self._backlog = Backlog(self.part)
         self._circuit = Circuit(self.part, self.law)
         self._saying = Saying(self.context.bus, self.part)
-        self._calling = Calling(self.account, self.context, self.clients)
-        own, whose = self.account, partial(standing.of_address, self.account.channel)
-        self._departures = Departures(
-            self.limits.pace(own, 0.0), self.context.clock, self._go, self._stay, self.wake.set, self.stops, whose, self._free
-        )
+        calling, pace = Calling(self.account, self.context, self.clients), self.limits.pace(self.account, 0.0)
+        self._underway = Underway(self.account, self.part, self.context, calling, self._circuit, self.stops, pace, self.wake.set)
+
+    @property
+    def _departures(self) -> Departures:
+        return self._underway.departures
 
     @property
     def _now(self) -> float:
@@ -148,9 +138,9 @@ class Lane:
                 await self._turn(claiming=True)
                 await self._rest()
             self._departures.close()
-            while self._calls or self._over:
+            while self._underway or self._underway.over:
                 await self._turn(claiming=False)
-                if self._calls and not self._over:
+                if self._underway and not self._underway.over:
                     await self._rest()
             await self._saying.end()
         finally:
@@ -166,12 +156,12 @@ class Lane:
         self._hurry.clear()
         self._backlog.look_again(self._now)
         claiming = claiming and self._may_claim()
-        if not self._over and not (claiming and (self._backlog.untold or not self._backlog.idle)) and not self._due():
+        if not self._underway.over and not (claiming and (self._backlog.untold or not self._backlog.idle)) and not self._due():
             return
         self._turned_at = asked_at = self._now
         # Somebody waits for an answer: it goes first, and what ended meanwhile is written down by the turn after.
         self._hasty, self._urgent = self._urgent and claiming and not self._hasty, False
-        over, now = [] if self._hasty else self._over[:], self.context.clock()
+        over, now = [] if self._hasty else self._underway.over[:], self.context.clock()
         hold = Hold(self._hold.fence, self._hold.turn + 1)
         async with self.context.pool.acquire() as connection, connection.transaction():
             wishes = await holding.keep(connection, self.part, self._hold)
@@ -197,7 +187,7 @@ class Lane:
             self.stirred(stirred)
         if elsewhere:
             self._backlog.reread()
-        self._let_go(asked.claimed, {one.message_id for one in taken if one.owed}, asked_at)
+        self._underway.add(asked.claimed, {one.message_id for one in taken if one.owed}, asked_at)
         self._observe(over, asked.kept)
         self._took = self._now - asked_at
         self._departures.turned(self._took)
@@ -205,14 +195,8 @@ class Lane:
 
     def _put_back(self, over: Sequence[tuple[Finished, Claimed]]) -> None:
         """These calls are written down; what was not called for stands in its line again."""
-        del self._over[: len(over)]
+        del self._underway.over[: len(over)]
         self._backlog.lines.returned(Waiting(one.message_id, one.line, one.place, one.units) for call, one in over if call.outcome is None)
-
-    def _let_go(self, claimed: Sequence[Claimed], owed: Set[UUID], asked_at: float) -> None:
-        """What is claimed leaves when its moment comes, before all else what is `owed` to marketing."""
-        for one in claimed:
-            self._calls[one.message_id] = one, None
-        self._departures.add([replace(one, owed=True) if one.message_id in owed else one for one in claimed], asked_at)
 
     def _due(self) -> bool:
         """Whether a turn is due though nothing happened: people may have set the lane otherwise, or what waits may take another way."""
@@ -232,7 +216,7 @@ class Lane:
 
     def _room(self) -> int:
         """How many messages may be claimed."""
-        return self._circuit.room(self.context.clock(), len(self._calls), CLAIMED)
+        return self._circuit.room(self.context.clock(), len(self._underway), CLAIMED)
 
     def _wait_to(self, address: str, first: bool) -> float:
         """Seconds until something may leave to an address."""
@@ -245,78 +229,6 @@ class Lane:
             self.limits.set(self._departures.pace, self.account, wishes.rate, self._now)
             self._departures.changed()
             self._wishes = wishes
-
-    # --- calls ---------------------------------------------------------------------------------------------------------------------
-
-    def _go(self, one: Claimed, asked_at: float) -> None:
-        """The message's moment has come; `asked_at`: from when on the gate was asked."""
-        self._circuit.breaker.leaves(self.context.clock())
-        self._under_way += 1
-        task = asyncio.create_task(self._call(one, asked_at, self._departures.pace.left_at))
-        task.add_done_callback(self._called)
-        self._calls[one.message_id] = one, task
-
-    def _called(self, _: asyncio.Task[None]) -> None:
-        """A call is over, however it ended."""
-        self._under_way -= 1
-        self._departures.changed()
-
-    def _free(self) -> bool:
-        return self._under_way < CONCURRENCY
-
-    def _stay(self, one: Claimed) -> None:
-        """It was not called for after all: the next turn puts it back where it stood."""
-        self._circuit.breaker.stayed()
-        now = self.context.clock()
-        self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, one.parts_done, None, now, now))
-
-    async def _call(self, one: Claimed, asked_at: float, left: float) -> None:
-        """Calls, and hands the end of it to the next turn. Whoever said STOP while the process stood still before that is heard first."""
-        if self._now > left + STILL:
-            await asyncio.sleep(HEAR)
-        leaving = Leaving(self._departures.pace, one.units, left)
-        LEAVES.set(lambda made: self._leaves(one, asked_at, leaving, made))
-        called_at = self.context.clock()
-        done, outcome = await self._calling.surely(one, called_at)
-        if leaving.called_off and done == one.parts_done:
-            self._stay(one)
-            return
-        self._answered(outcome, called_at)
-        ended_at = self.context.clock()
-        if outcome.kind == "accepted" and one.started_at is not None:
-            self.context.metrics.end_to_end_seconds.labels(one.purpose.value).observe((ended_at - one.started_at).total_seconds())
-        self._end(one, Finished(one.message_id, one.purpose, one.attempt, one.failures, done, outcome, called_at, ended_at, one.gate))
-
-    def _leaves(self, one: Claimed, asked_at: float, leaving: Leaving, made: bool) -> None:
-        """A request is written now, or by the end of the loop's round, which may be a while: the loop writes what was written when it is through with the rest.
-        Raises `CalledOff` where it must not: a token, a connection and the parts before it may have taken their time."""
-        if self._departures.called_off(one, asked_at):
-            leaving.called_off = True
-            raise CalledOff
-        if made or not leaving.begun:
-            leaving.begun, later = True, ACCEPTED if made else 0.0
-            leaving.noted(self._now + later)
-            asyncio.get_running_loop().call_soon(lambda: leaving.noted(self._now + later))
-
-    def _end(self, one: Claimed, call: Finished) -> None:
-        self._over.append((call, one))
-        self._calls.pop(one.message_id, None)
-        self.wake.set()
-
-    def _answered(self, outcome: Outcome, called_at: datetime) -> None:
-        """What the provider's answer says of the lane as a whole."""
-        now = self.context.clock()
-        if self._circuit.judged(outcome, now, called_at):
-            if seconds := self._circuit.shut(now):  # what is claimed goes back
-                self._departures.pace.pause(self._now + seconds)
-            self._departures.changed()
-        if outcome.kind == "throttled" and outcome.scope != "recipient":
-            self._departures.pace.throttled(self._now, outcome.retry_after.total_seconds() if outcome.retry_after else None)
-            self._departures.changed()
-        elif outcome.kind == "permanent" and outcome.scope == "account":
-            log.error("the provider refuses the account; the lane pauses", lane=self.part, seconds=ACCOUNT_PAUSE.total_seconds())
-            self._departures.pace.pause(self._now + ACCOUNT_PAUSE.total_seconds())
-            self._departures.changed()
 
     def _observe(self, over: Sequence[tuple[Finished, Claimed]], kept: Sequence[Changed]) -> None:
         counts: dict[str, int] = {}
@@ -340,7 +252,7 @@ class Lane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(IDLE, ahead) if wait else IDLE):
                 await self.wake.wait()
-        if self._calls:
+        if self._underway:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LONGEST_GATHER, max(GATHER, self._took))):
                     await self._hurry.wait()
@@ -350,22 +262,13 @@ class Lane:
     async def _take_over(self) -> None:
         """Makes this process the lane's driver. If it was before and nobody was between, its calls under way are still its own."""
         await self._saying.silence()
-        before = Before(self._hold, [*self._calls, *(call.message_id for call, _ in self._over)], self._circuit.until)
+        before = Before(self._hold, self._underway.messages, self._circuit.until)
         taken = await takeover.take(self.context.pool, self.account, self.part, self.law, self.limits, before, self.context.clock())
         if taken.pace is not None:
-            self._abandon()
+            self._underway.abandon()
             self._circuit.begin(taken.broken_until)
             self._departures.pace, self._wishes = taken.pace, Wishes()
         self._hold = taken.hold
         self._backlog.begin(taken.lines, self._now)
         self._heed(taken.wishes)
         await self._saying.say(taken.said)
-
-    def _abandon(self) -> None:
-        """Forgets calls that somebody else has settled meanwhile; their ends would mean nothing any more."""
-        for _, task in self._calls.values():
-            if task is not None:
-                task.cancel()
-        self._calls.clear()
-        self._over.clear()
-        self._departures.clear()
