@@ -227,10 +227,10 @@ class Run:
         ]  # fmt: skip
 
     def errors(self) -> list[str]:
-        """What they logged as an error, each once."""
+        """What they logged as an error, each once; not what libraries call one: to Kafka's client each election is."""
         return sorted({
             f"{name}: {line.get('event')} {line.get('lane', '')} {str(line.get('exception', ''))[-300:]}".strip()
-            for name, child in self.replicas.items() for line in _log(child.log) if line.get("level") in ("error", "critical")
+            for name, child in self.replicas.items() for line in _log(child.log) if line.get("level") in ("error", "critical") and "logger" not in line
         })  # fmt: skip
 
 
