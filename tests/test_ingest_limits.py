@@ -2,7 +2,7 @@
 
 import base64
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 import orjson
@@ -89,6 +89,15 @@ def test_no_secret_of_a_query_goes_on_the_bus():
     assert b"so-secret" not in record[3] + b"".join(raw for _, raw in record[2])
 
 
+async def until_limited(ask: Callable[[], Awaitable[tuple]]) -> list[tuple]:
+    """The answers up to the first 429. On a slow machine more are let in meanwhile than the burst."""
+    answers = [await ask()]
+    while answers[-1][0] != 429 and len(answers) < 100:
+        answers.append(await ask())
+    assert 429 == answers[-1][0]
+    return answers
+
+
 @pytest.mark.stack
 @pytest.mark.parametrize("limit, other", [("account_requests", 401), ("address_requests", 429)])
 def test_over_a_limit_429_says_when_before_any_signature_is_checked(settings, tmp_path, run, limit, other):
@@ -97,15 +106,13 @@ def test_over_a_limit_429_says_when_before_any_signature_is_checked(settings, tm
 
     async def main():
         async with running(settings) as one:
-            answers = [await one.ask("POST", "/hooks/sms", data=b"x") for _ in range(8)]
-            found = (await one.ask("GET", "/metrics"))[1].decode()
-            return answers, (await one.ask("POST", "/hooks/app", data=b"x"))[0], found
+            answers = await until_limited(lambda: one.ask("POST", "/hooks/sms", data=b"x"))
+            elsewhere = (await one.ask("POST", "/hooks/app", data=b"x"))[0]
+            return answers, elsewhere, (await one.ask("GET", "/metrics"))[1].decode()
 
     answers, elsewhere, found = run(main())
-    statuses = [status for status, _, _ in answers]
 
-    assert [401] * statuses.index(429) + [429] * (8 - statuses.index(429)) == statuses
-    assert 4 <= statuses.index(429) <= 5
+    assert [401] * 4 == [status for status, _, _ in answers[:4]]
     assert "1" == answers[-1][2]["retry-after"]
     assert other == elsewhere
     assert f'parley_limited_total{{limit="{limit.partition("_")[0]}"}}' in found
@@ -120,15 +127,14 @@ def test_an_account_may_have_a_rate_of_its_own_and_a_key_has_one_too(settings, t
 
     async def main():
         async with running(settings) as one:
-            hooks = [(await one.ask("POST", "/hooks/sms", data=b"x"))[0] for _ in range(4)]
+            hooks = await until_limited(lambda: one.ask("POST", "/hooks/sms", data=b"x"))
             headers = {"authorization": f"Bearer {KEY}", "content-type": "text/plain"}
-            return hooks, [(await one.ask("POST", "/events", data=b"", headers=headers))[0] for _ in range(9)]
+            return hooks, await until_limited(lambda: one.ask("POST", "/events", data=b"", headers=headers))
 
     hooks, events = run(main())
 
-    assert [401, 401, 429, 429] == hooks
-    assert {415, 429} == set(events)
-    assert 6 <= events.index(429) <= 7
+    assert [401, 401] == [status for status, _, _ in hooks[:2]] and len(hooks) < 5
+    assert [415] * 6 == [status for status, _, _ in events[:6]]
 
 
 def nested(depth: int, escape: bytes = b"") -> bytes:
