@@ -26,7 +26,7 @@ from parley.local import free_port
 from parley.settings import Settings
 from parley.twin.ledger import TAKEN, Request
 from parley.wire import natural_id
-from parley_sender.lane import CONCURRENCY
+from parley_sender.underway import CONCURRENCY
 
 MESSAGES = 8_000
 ACCOUNTS = {Channel.SMS: "acme-sms", Channel.WHATSAPP: "acme-whatsapp"}
