@@ -372,6 +372,25 @@ def test_a_refusal_outlives_the_contact_under_a_hash_of_the_address(database, tm
 
 
 @pytest.mark.stack
+@pytest.mark.parametrize("reason, refused", [("complained", True), ("asked", True), ("address_gone", False), ("bounced", False)])
+def test_a_place_on_the_list_is_kept_as_a_refusal_where_it_was_one(database, tmp_path, reason, refused):
+    """Of all purposes, under the hash; that an address was gone means nothing to whoever has it next."""
+    back = uuid4()
+
+    async def main(desk):
+        await desk.take(request("hi"))
+        await desk.pool.execute(
+            "INSERT INTO suppressions (tenant, channel, address, reason, since) VALUES ('acme', 'sms', $1, $2, $3)", ADDRESS, reason, T0
+        )
+        await desk.take(ERASE)
+        await desk.take(request("again", back))
+        known = await desk.pool.fetch("SELECT purpose FROM consents WHERE contact_id = $1 AND state = 'revoked' AND at = $2", back, T0)
+        return {row["purpose"] for row in known}, await desk.pool.fetch("SELECT FROM suppressions")
+
+    assert (set(Purpose) if refused else set(), []) == desked(database, tmp_path, main)
+
+
+@pytest.mark.stack
 def test_a_grant_is_not_kept(database, tmp_path):
     """Marketing needs a yes, and the yes went with the person."""
 

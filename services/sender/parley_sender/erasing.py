@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, ErasureRequested, MessageRequested
+from parley.contracts import ConsentState, DeliveryChanged, DeliveryStatus, ErasureRequested, MessageRequested, Purpose
 from parley.database import Connection
 from parley.step import Arrived, Caused
 from parley_sender import remaining, standing
@@ -18,6 +18,7 @@ from parley_sender.consents import Agreement
 from parley_sender.dropping import stop_reason, stop_status
 from parley_sender.notify.noting import forget_of_contact
 from parley_sender.receipts import COLUMNS
+from parley_sender.suppressions import OF_THE_ADDRESS
 
 ERASED = "erased"
 """What stands where an address stood, and why a message never left."""
@@ -74,12 +75,13 @@ async def inherited(connection: Connection, deliveries: Sequence[Delivery], key:
 
 
 async def _refused(connection: Connection, one: Arrived, data: ErasureRequested, places: Collection[tuple[str, str]], key: bytes) -> None:
-    """Keeps what the contact refused by each of its addresses, and drops what it granted."""
+    """Keeps what the contact refused by each of its addresses, or whoever put one on the list for it, and drops what it granted."""
     refusals = await connection.fetch("SELECT channel, purpose, at FROM consents WHERE contact_id = $1 AND state = 'revoked'", data.contact_id)
-    kept = [
-        (digest(key, one.event.tenant, channel, address), row["purpose"], row["at"])
-        for row in refusals for channel, address in sorted(places) if row["channel"] == channel
-    ]  # fmt: skip
+    refused = [
+        (row["channel"], address, row["purpose"], row["at"]) for row in refusals for channel, address in sorted(places) if row["channel"] == channel
+    ]
+    refused += await _unlisted(connection, one.event.tenant, places)
+    kept = [(digest(key, one.event.tenant, channel, address), purpose, at) for channel, address, purpose, at in refused]
     await connection.executemany(
         "INSERT INTO refusals AS r VALUES ($1, $2, $3) ON CONFLICT (digest, purpose) DO UPDATE SET at = GREATEST(r.at, excluded.at)", kept
     )
@@ -87,11 +89,18 @@ async def _refused(connection: Connection, one: Arrived, data: ErasureRequested,
     await connection.execute("UPDATE consents SET address = NULL WHERE contact_id = $1", data.contact_id)
     await connection.execute("DELETE FROM touches WHERE contact_id = $1", data.contact_id)
     await connection.execute("DELETE FROM windows WHERE address = ANY($1::text[])", [address for _, address in places])
-    await connection.execute(
+
+
+async def _unlisted(connection: Connection, tenant: str, places: Collection[tuple[str, str]]) -> list[tuple[str, str, str, datetime]]:
+    """Takes addresses off the tenant's list. Gives what that refused: all purposes, unless the entry tells of the address alone; who has that next is somebody else."""
+    rows = await connection.fetch(
         "DELETE FROM suppressions USING unnest($2::text[], $3::text[]) AS gone (channel, address)"
-        " WHERE tenant = $1 AND (suppressions.channel, suppressions.address) = (gone.channel, gone.address)",
-        one.event.tenant, [channel for channel, _ in places], [address for _, address in places],
+        " WHERE tenant = $1 AND (suppressions.channel, suppressions.address) = (gone.channel, gone.address)"
+        " RETURNING suppressions.channel, suppressions.address, reason, since",
+        tenant, [channel for channel, _ in places], [address for _, address in places],
     )  # fmt: skip
+    meant = sorted((row["channel"], row["address"], row["since"]) for row in rows if row["reason"] not in OF_THE_ADDRESS)
+    return [(channel, address, purpose.value, since) for channel, address, since in meant for purpose in Purpose]
 
 
 async def _blanked(connection: Connection, messages: Sequence[UUID], now: datetime) -> dict[UUID, asyncpg.Record]:

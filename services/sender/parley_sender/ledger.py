@@ -80,7 +80,7 @@ async def record(connection: Connection, lane: str, finished: Sequence[tuple[Fin
 async def _suppress(connection: Connection, gone: Sequence[tuple[Finished, asyncpg.Record]]) -> None:
     """Notes addresses that the provider says are gone."""
     if gone:
-        entries = [Entry(row["tenant"], EVERYBODY, row["channel"], row["address"], "address_gone") for _, row in gone]
+        entries = [Entry(row["tenant"], EVERYBODY, row["channel"], row["address"], suppressions.GONE) for _, row in gone]
         await suppressions.note(connection, entries, max(call.ended_at for call, _ in gone))
 
 

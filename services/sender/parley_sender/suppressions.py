@@ -13,11 +13,15 @@ import asyncpg
 
 from parley.database import Connection, Pool
 from parley_sender import standing
+from parley_sender.bounces import BOUNCED
 
 EVERYBODY = ""
 """In place of a tenant: the entry holds for all. In place of an account: for all of the tenant's."""
 NOWHERE = frozenset({"", "erased"})
 """What stands in a delivery in place of an address: there was none, or it was forgotten (`erasing.ERASED`)."""
+GONE = "address_gone"
+OF_THE_ADDRESS = frozenset({GONE, BOUNCED})
+"""Reasons that tell of an address alone. Any other is a word against being written to: a complaint, a person's or an import's."""
 SHOWN = "channel, address, tenant, account, reason, note, since, by"
 
 
