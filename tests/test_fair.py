@@ -1,11 +1,12 @@
 """Turns: who always has something gets like units, who comes new is first once, and nobody gains by coming and going."""
 
+import heapq
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_sender.fair import QUANTUM, Fair, Front
+from parley_sender.fair import QUANTUM, Fair, Front, Tags
 
 LARGEST = 8
 costs = st.integers(1, LARGEST)
@@ -126,3 +127,56 @@ def test_the_messages_of_a_small_one_leave_at_twice_their_place_at_the_latest(ma
 
     assert many == len(places)
     assert all(place <= 2 * nth for nth, place in enumerate(places, 1))
+
+
+class Hand:
+    """Messages in hand, with their tags."""
+
+    def __init__(self):
+        self.tags, self.heap, self.got, self.count = Tags(), [], Counter(), 0
+
+    def comes(self, key: str, *some: int) -> None:
+        for cost in some:
+            self.count += 1
+            heapq.heappush(self.heap, (self.tags.enter(key, cost), self.count, key, cost))
+
+    def leaves(self, most: int = 1000) -> str:
+        order = [heapq.heappop(self.heap) for _ in range(min(most, len(self.heap)))]
+        for tag, _, key, cost in order:
+            self.tags.leave(key, cost, tag)
+            self.got[key] += cost
+        return "".join(key for _, _, key, _ in order)
+
+
+def test_who_comes_while_another_has_much_in_hand_has_its_turn_at_once_and_then_each_second_message():
+    """Not all of the other's first."""
+    hand = Hand()
+    hand.comes("a", *[1] * 40)
+    hand.leaves(10)
+    hand.comes("c", *[1] * 12)
+
+    assert "c" * QUANTUM + "ac" * (12 - QUANTUM) + "a" * 22 == hand.leaves()
+
+
+@given(st.lists(costs, min_size=100, max_size=100), st.lists(costs, min_size=100, max_size=100), st.integers(0, 60), st.integers(1, 60))
+def test_what_is_in_hand_of_two_leaves_alike_from_when_both_have_something(mine, theirs, before, until):
+    """But for a turn and a message of each, however much one of them had there before."""
+    hand = Hand()
+    hand.comes("a", *mine)
+    hand.leaves(before // 2)
+    hand.comes("c", *theirs)
+    hand.got.clear()
+    hand.leaves(until)
+
+    assert abs(hand.got["a"] - hand.got["c"]) <= QUANTUM + 2 * LARGEST
+
+
+def test_of_whom_nothing_is_in_hand_nothing_is_kept():
+    """Each contact's messages pass here, of thousands of tenants."""
+    hand = Hand()
+    hand.comes("a", 1, 2)
+    hand.comes("c", 3)
+    kept = dict(hand.tags.held)
+    hand.leaves()
+
+    assert ({"a": 3, "c": 3}, {}, {}) == (kept, hand.tags.held, hand.tags.next)

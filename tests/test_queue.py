@@ -94,6 +94,23 @@ def test_where_there_is_room_for_the_urgent_alone_nothing_else_is_taken():
     assert [Purpose.TRANSACTIONAL] == [found.lines[one.line].purpose for one in found.take(5, Purpose.TRANSACTIONAL)]
 
 
+def test_of_whom_nothing_is_in_hand_takes_its_share_though_others_have_all_of_it():
+    """And no turn is paid for that: the others have had theirs."""
+    found = lines((Purpose.MARKETING, "large", "x", [1] * 90), (Purpose.MARKETING, "small", "", [1] * 90))
+    new = list(found.newcomers(Purpose.MARKETING, 20, {"large": 20, "small": 0}.__getitem__))
+
+    assert {"small": 10} == shares(found, new, lambda line: line.tenant)
+    assert {"small": 20, "large": 20} == shares(found, list(found.take(40)), lambda line: line.tenant)
+
+
+@pytest.mark.parametrize("tenants, units, held", [(1, 20, 0), (2, 20, 1), (21, 20, 0), (2, 1, 0)])
+def test_nobody_else_takes_a_share_ahead(tenants, units, held):
+    """Not who is alone, nor who has something in hand; where there are more tenants than units each waits for its turn."""
+    found = lines(*[(Purpose.MARKETING, str(place), "", [1] * 9) for place in range(tenants)])
+
+    assert [] == list(found.newcomers(Purpose.MARKETING, units, lambda _: held))
+
+
 def test_what_did_not_leave_stands_where_it_stood():
     """In front of what came after it."""
     found = lines((Purpose.REPLY, "a", "", [1, 1, 1]))

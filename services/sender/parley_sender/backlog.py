@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from parley.contracts import Purpose
 from parley.database import Connection
@@ -13,6 +15,19 @@ from parley_sender.queue import Line, Lines, Waiting
 
 AGAIN, WHOLE = 5.0, 60.0
 """Seconds after which lines are read again from where they stood that long ago (what was committed late stands before what was read), and from their beginning."""
+
+
+class Hand(Protocol):
+    """What is claimed and has not left, in units (`departures.Departures`)."""
+
+    def of(self, purpose: Purpose) -> int:
+        """Of this purpose and of those before it."""
+
+    def before(self, purpose: Purpose) -> int:
+        """Of those before it alone."""
+
+    def held(self, purpose: Purpose, tenant: str) -> int:
+        """Of this purpose and tenant."""
 
 
 @dataclass
@@ -76,15 +91,18 @@ class Backlog:
         if asked is None:
             self.lines.only({one.number for one in lines})
 
-    async def take(
-        self, connection: Connection, room: int, units: int, claimed: Callable[[Purpose], int], purposes: Iterable[Purpose]
-    ) -> list[Waiting]:
+    async def take(self, connection: Connection, room: int, units: int, hand: Hand, purposes: Iterable[Purpose]) -> list[Waiting]:
         """The next messages in fair order, `room` of them at most: a pass for each of `purposes`, in which nothing less urgent is taken, for as many of the
-        `units` as are not `claimed` of it and of those before it. So what is urgent finds room also where the rest has none."""
+        `units` as are not in `hand` of it and of those before it. So what is urgent finds room also where the rest has none; and so do tenants of whom nothing is
+        in hand, before all others."""
         await picking.read(connection, self.lines, min(room, units))
         found: list[Waiting] = []
+        purposes = list(purposes)
+        for purpose in purposes:
+            new = self.lines.newcomers(purpose, units - hand.before(purpose), partial(hand.held, purpose))
+            found += [one for _, one in zip(range(room - len(found)), new, strict=False)]
         for purpose in purposes:
             urgent = sum(one.units for one in found if RANK[self.lines.lines[one.line].purpose] <= RANK[purpose])
-            free = units - claimed(purpose) - urgent
+            free = units - hand.of(purpose) - urgent
             found += [one for _, one in zip(range(room - len(found)), self.lines.take(free, purpose), strict=False)]
         return found

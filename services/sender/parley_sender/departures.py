@@ -1,4 +1,5 @@
-"""What is claimed and waits for its moment: the highest priority leaves first, as soon as every bucket has room; a reply passes what was claimed before it."""
+"""What is claimed and waits for its moment: the highest priority leaves first, as soon as every bucket has room; a reply passes what was claimed before it, and
+tenants share alike also among what is claimed."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from parley.contracts import Purpose
 from parley_sender.claims import Claimed
+from parley_sender.fair import Tags
 from parley_sender.gate import LEAVE
 from parley_sender.pace import Pace
 from parley_sender.standing import of_tenant
@@ -53,8 +55,11 @@ class Departures:
     horizon: float = HORIZON
     """Seconds for which messages are claimed ahead."""
     _turn: float = 0.0
-    _heap: list[tuple[int, int, float, Claimed]] = field(default_factory=list)
+    _heap: list[tuple[int, int, int, float, Claimed]] = field(default_factory=list)
+    """By class (a purpose's rank; 0 for what marketing is owed), by tag, in the order in which they came."""
     _count: count[int] = field(default_factory=count)
+    _tags: list[Tags[str]] = field(default_factory=lambda: [Tags() for _ in RANK])
+    """By class, of tenants."""
     _units: list[int] = field(default_factory=lambda: [0] * len(RANK))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -62,10 +67,19 @@ class Departures:
         """Units that are claimed and have not left, of this purpose and those before it."""
         return sum(self._units[: RANK[purpose] + 1])
 
+    def before(self, purpose: Purpose) -> int:
+        """Of those before it alone."""
+        return sum(self._units[: RANK[purpose]])
+
+    def held(self, purpose: Purpose, tenant: str) -> int:
+        """Units of a tenant that are claimed for this purpose; what is owed to marketing does not count."""
+        return self._tags[RANK[purpose]].held.get(tenant, 0)
+
     def add(self, claimed: list[Claimed], asked_at: float) -> None:
         """Messages whose attempts are committed, in the order in which they may leave. `asked_at`: from when on the gate was asked."""
         for one in claimed:
-            heapq.heappush(self._heap, (0 if one.owed else RANK[one.purpose], next(self._count), asked_at, one))
+            rank = 0 if one.owed else RANK[one.purpose]
+            heapq.heappush(self._heap, (rank, self._tags[rank].enter(one.tenant, one.units), next(self._count), asked_at, one))
             self._units[RANK[one.purpose]] += one.units
         if claimed:
             self._news.set()
@@ -78,7 +92,7 @@ class Departures:
     def clear(self) -> None:
         """Forgets what is claimed: it is somebody else's."""
         self._heap.clear()
-        self._units = [0] * len(RANK)
+        self._tags, self._units = [Tags() for _ in RANK], [0] * len(RANK)
 
     def close(self) -> None:
         """Nothing leaves any more; what is claimed is handed back."""
@@ -114,7 +128,7 @@ class Departures:
         late = self.pace.paused_until > now + LATE
         self.stops.beat(now, self.clock())
         while self._heap:
-            _, _, since, one = self._heap[0]
+            _, _, _, since, one = self._heap[0]
             if not (late or self._called_off(one, since, now)):
                 if not self.free() or self.pace.at(one.units, now) > now:
                     break
@@ -133,7 +147,8 @@ class Departures:
         return left <= self.pace.ahead(now, self.horizon / 2) and left < self.pace.ahead(now, self.horizon)
 
     def _pop(self) -> None:
-        one = heapq.heappop(self._heap)[-1]
+        rank, tag, _, _, one = heapq.heappop(self._heap)
+        self._tags[rank].leave(one.tenant, one.units, tag)
         self._units[RANK[one.purpose]] -= one.units
 
     def called_off(self, one: Claimed, since: float) -> bool:

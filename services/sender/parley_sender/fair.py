@@ -63,3 +63,28 @@ class Fair(Generic[K]):
 
     def pay(self, key: K, cost: int) -> None:
         self.deficit[key] -= cost
+
+
+@dataclass(slots=True)
+class Tags(Generic[K]):
+    """The order in which what is taken already leaves: start-time fair queueing (Goyal, Vin and Cheng, 1996). What has the smallest tag is next, of equal ones
+    the first; so who comes while another has much in hand does not wait for all of that, but has half of what leaves from now on, and its first turn at once."""
+
+    reached: int = 0
+    """The largest tag of what has left."""
+    next: dict[K, int] = field(default_factory=dict)
+    held: dict[K, int] = field(default_factory=dict)
+    """Units in hand."""
+
+    def enter(self, key: K, cost: int) -> int:
+        """The tag of the key's next message."""
+        tag = self.next.get(key, self.reached + 1 - QUANTUM)
+        self.next[key], self.held[key] = tag + cost, self.held.get(key, 0) + cost
+        return tag
+
+    def leave(self, key: K, cost: int, tag: int) -> None:
+        """A message is in hand no more. Of whom nothing is there, nothing is kept."""
+        self.reached = max(self.reached, tag)
+        self.held[key] -= cost
+        if self.held[key] <= 0:
+            del self.held[key], self.next[key]

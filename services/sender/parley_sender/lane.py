@@ -207,7 +207,7 @@ class Lane:
         await self._backlog.ask(connection)
         units = self._departures.pace.ahead(self._now, self._departures.horizon)
         purposes = (Purpose.REPLY,) if self._hasty else tuple(reversed(Purpose))
-        return await self._backlog.take(connection, self._room(), units, self._departures.of, purposes)
+        return await self._backlog.take(connection, self._room(), units, self._departures, purposes)
 
     def _may_claim(self) -> bool:
         """A lane whose bind is not there, or from which nothing may leave soon, claims nothing: its messages wait, and no attempt is spent."""

@@ -7,7 +7,7 @@ The lane keeps only the front of each of its lines here; where a line goes on is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from uuid import UUID
@@ -127,6 +127,19 @@ class Lines:
             units -= one.units
             yield one
 
+    def newcomers(self, purpose: Purpose, units: int, held: Callable[[str], int]) -> Iterator[Waiting]:
+        """Of each tenant with something for this purpose and nothing in hand its share of so many units, where others have it in hand already. It is no turn: the
+        others have had theirs."""
+        tenants = list(self._tenants[purpose].deficit)
+        if not 1 < len(tenants) <= units:
+            return
+        for tenant in (one for one in tenants if not held(one)):
+            left = units // len(tenants)
+            while left > 0 and self._front_of(purpose, tenant) is Front.THERE:
+                one = self._first(purpose, tenant)
+                left -= one.units
+                yield one
+
     def returned(self, some: Iterable[Waiting]) -> None:
         """Messages that were taken and did not leave stand at the front of their lines again."""
         for one in sorted(some, key=lambda one: -one.place):
@@ -172,9 +185,13 @@ class Lines:
         return Front.THERE if line.front else Front.UNREAD if line.more else Front.NONE
 
     def _taken(self, purpose: Purpose, tenant: str) -> Waiting:
+        one = self._first(purpose, tenant)
+        self._tenants[purpose].pay(tenant, one.units)
+        return one
+
+    def _first(self, purpose: Purpose, tenant: str) -> Waiting:
         number = self._campaigns[purpose, tenant].peek(self._front)
         assert number is not None
         one = self.lines[number].front.popleft()
         self._campaigns[purpose, tenant].pay(number, one.units)
-        self._tenants[purpose].pay(tenant, one.units)
         return one
