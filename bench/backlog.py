@@ -55,17 +55,6 @@ class Backlog:
             await self.connection.execute(f"VACUUM (ANALYZE) {name}")  # as PostgreSQL does by itself in the hours in which so much comes
         await self.connection.execute("CHECKPOINT")
 
-    async def come(self, lane: str, channel: str, count: int, tenant: str) -> None:
-        """So many advertisements come to stand in the lane at once, and the lane is told, as intake tells it."""
-        first, last = self.numbered + 1, self.numbered + count
-        async with self.connection.transaction():
-            line = await self.connection.fetchval(LINE, lane, tenant, "week")
-            await self.connection.execute(DELIVERIES, lane, tenant, channel, "week", TEXT, first, last)
-            await self.connection.execute(CONSENTS, tenant, first, last)
-            await self.connection.execute(QUEUE, tenant, first, last, line)
-            await self.connection.execute("SELECT pg_notify('parley_lanes', $1)", f"{lane} {line}")
-        self.numbered = last
-
     async def consume(self, lane: str, count: int) -> None:
         """Takes so many from the lane's front, as if they had been sent; what they leave in the indexes stays until PostgreSQL cleans up."""
         await self.connection.execute(FRONT, lane, count)

@@ -29,8 +29,6 @@ RATE = "100/s"
 REPLIES, SECONDS = 20.0, 20.0
 """Replies a second, for so many seconds."""
 SMALL, LARGE, THEIR_RATE = 400, 40_000, "200/s"
-SETTLED = 3.0
-"""Seconds for which the large tenant leaves alone before the small one comes."""
 WITHIN = 300.0
 WORTH = 1 / 1.2
 TWICE = 2.0
@@ -120,23 +118,24 @@ class Crowd:
         return number / spent
 
     async def tenants(self, rounds: int) -> Waits:
-        """A small tenant's backlog that comes to a lane of its own, and to one in which a hundred times as much of a large one is leaving: times from when it comes."""
-        await self._queue.set(SECOND, rate=THEIR_RATE)
+        """A small tenant's backlog in a lane of its own, and beside a hundred times as much of a large one, which is no newcomer: times from when it comes to
+        stand there."""
         alone = [wait for _ in range(rounds) for wait in await self._small()]
         await self.stand(SECOND, "inapp", LARGE, "large")
-        await self._queue.set(SECOND, rate=THEIR_RATE)
+        await self._small()  # once beside it without counting: both are new to the lane, and the large one came first
         beside = [wait for _ in range(rounds) for wait in await self._small()]
-        await self._queue.set(SECOND, paused=True)
         return Waits(
-            "small_tenant_beside_large", f"sender: {SMALL} messages of a tenant, {LARGE:,} of another leaving, at {THEIR_RATE}", alone, beside, TWICE
+            "small_tenant_beside_large", f"sender: {SMALL} messages of a tenant, {LARGE:,} of another queued, at {THEIR_RATE}", alone, beside, TWICE
         )
 
     async def _small(self) -> list[float]:
-        await asyncio.sleep(SETTLED)
-        first, tail = self._queue.numbered + 1, Tail(self._here.premises.ledger, end=True)
-        await self._queue.come(SECOND, "inapp", SMALL, "small")
-        began, people = time.time(), {f"person-{number}" for number in range(first, first + SMALL)}
+        first = self._queue.numbered + 1
+        await self.stand(SECOND, "inapp", SMALL, "small")
+        tail, began = Tail(self._here.premises.ledger, end=True), time.time()
+        await self._queue.set(SECOND, rate=THEIR_RATE)
+        people = {f"person-{number}" for number in range(first, first + SMALL)}
         found = await _arrivals(tail, people, lambda one: one.recipient)
+        await self._queue.set(SECOND, paused=True)
         return [at - began for at in found.values()]
 
     async def _still(self, lane: str) -> None:
