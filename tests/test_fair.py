@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_sender.fair import QUANTUM, Fair, Front, Tags
+from parley_sender.fair import KEPT, QUANTUM, Fair, Front, Tags
 
 LARGEST = 8
 costs = st.integers(1, LARGEST)
@@ -171,12 +171,26 @@ def test_what_is_in_hand_of_two_leaves_alike_from_when_both_have_something(mine,
     assert abs(hand.got["a"] - hand.got["c"]) <= QUANTUM + 2 * LARGEST
 
 
-def test_of_whom_nothing_is_in_hand_nothing_is_kept():
-    """Each contact's messages pass here, of thousands of tenants."""
-    hand = Hand()
-    hand.comes("a", 1, 2)
-    hand.comes("c", 3)
-    kept = dict(hand.tags.held)
-    hand.leaves()
+@given(st.integers(2, 9), costs)
+def test_who_comes_again_as_soon_as_its_hand_is_empty_gains_nothing(others, cost):
+    """Of many who have something in hand all the time it has its share, and one start."""
+    hand, names = Hand(), "abdefghij"[:others]
+    for name in names:
+        hand.comes(name, *[1] * 400)
+    for _ in range(200):
+        if "c" not in hand.tags.held:
+            hand.comes("c", cost)
+        hand.leaves(1)
 
-    assert ({"a": 3, "c": 3}, {}, {}) == (kept, hand.tags.held, hand.tags.next)
+    assert hand.got["c"] <= max(hand.got[name] for name in names) + QUANTUM + LARGEST
+
+
+def test_of_whom_nothing_is_in_hand_nothing_is_kept_for_long():
+    """Thousands of tenants pass here."""
+    hand = Hand()
+    for number in range(1000):
+        hand.comes(f"t{number}", 1)
+        hand.comes("a", 1, 1, 1)
+        hand.leaves(4)
+
+    assert {} == hand.tags.held and len(hand.tags.next) <= 2 * KEPT

@@ -13,6 +13,8 @@ K = TypeVar("K", bound=Hashable)
 QUANTUM = 4
 """Units of a turn. By so much may who comes new be ahead, which lets whoever has little pass whoever has much."""
 
+KEPT = 64
+
 
 class Front(Enum):
     """What stands at the front of a key."""
@@ -73,18 +75,25 @@ class Tags(Generic[K]):
     reached: int = 0
     """The largest tag of what has left."""
     next: dict[K, int] = field(default_factory=dict)
+    """By key the tag of what comes next; kept until it says nothing any more, so that nobody gains by coming and going here either."""
     held: dict[K, int] = field(default_factory=dict)
     """Units in hand."""
+    most: int = KEPT
+    """Keys from which on `next` is cleaned."""
 
     def enter(self, key: K, cost: int) -> int:
         """The tag of the key's next message."""
-        tag = self.next.get(key, self.reached + 1 - QUANTUM)
+        first = self.reached + 1 - QUANTUM
+        tag = max(self.next.get(key, first), first)
         self.next[key], self.held[key] = tag + cost, self.held.get(key, 0) + cost
         return tag
 
     def leave(self, key: K, cost: int, tag: int) -> None:
-        """A message is in hand no more. Of whom nothing is there, nothing is kept."""
+        """A message is in hand no more."""
         self.reached = max(self.reached, tag)
         self.held[key] -= cost
         if self.held[key] <= 0:
-            del self.held[key], self.next[key]
+            del self.held[key]
+        if len(self.next) > self.most:
+            self.next = {one: at for one, at in self.next.items() if one in self.held or at > self.reached + 1 - QUANTUM}
+            self.most = KEPT + 2 * len(self.next)
